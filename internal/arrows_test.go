@@ -21,7 +21,7 @@ const module = "github.com/shiyi-market/shiyi/"
 // is taken out.
 var arrows = map[string][]string{
 	"aftersale":    {"catalog", "fulfilment", "fund", "identity", "inventory", "ledger", "lifecycle", "merchant", "notice", "order", "payment", "returns", "trail"},
-	"audit":        {"identity", "ledger", "lifecycle", "merchant", "payout", "publication", "statement", "trail"},
+	"audit":        {"identity", "ledger", "merchant", "publication", "statement", "trail"},
 	"apikey":       {"identity", "trail"},
 	"assistance":   {"identity", "trail"},
 	"application":  {"identity", "lifecycle", "objection", "programme", "trail"},
@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 	"compensation": {"fulfilment", "identity", "ledger", "lifecycle", "merchant", "notice", "order", "trail"},
 	"disbursement": {"fund", "grant", "identity", "ledger", "lifecycle", "objection", "programme", "trail"},
 	"disclosure":   {"fund", "identity", "ledger", "publication", "report", "trail"},
+	"correction":   {"identity", "ledger", "lifecycle", "payout", "publication", "trail"},
 	"dispute":      {"aftersale", "fund", "identity", "ledger", "merchant", "notice", "order", "payment", "trail"},
 	"dossier":      {"identity", "merchant"},
 	"finding":      {"identity", "lifecycle", "trail"},

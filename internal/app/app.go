@@ -14,17 +14,20 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/application"
 	"github.com/shiyi-market/shiyi/internal/assistance"
+	"github.com/shiyi-market/shiyi/internal/audit"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
+	"github.com/shiyi-market/shiyi/internal/correction"
 	"github.com/shiyi-market/shiyi/internal/courier"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
 	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	findings "github.com/shiyi-market/shiyi/internal/finding"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/grant"
@@ -32,6 +35,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/journal"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/notice"
@@ -229,6 +233,8 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Notices = notice.New(a.db, couriers...)
 	s.Statements = statement.New(a.db)
 	s.Publications = publication.New(a.db, s.Transparency)
+	s.Audit, s.Corrections, s.Findings = audit.New(a.db), correction.New(a.db), findings.New(a.db)
+	s.Journals = journal.New(a.db, nil)
 	s.Assistance, s.Reports, s.Disclosures = assistance.NewService(a.db), report.New(a.db), disclosure.New(a.db)
 	s.Traces = trace.New(a.db, s.Orders)
 	s.Programmes, s.Applications = programme.New(a.db, a.cfg.Programmes), application.New(a.db, a.cfg.Programmes)

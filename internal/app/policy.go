@@ -26,7 +26,7 @@ func (c Config) policy() (publication.Document, error) {
 			"only": "education", "region": programme.County, "objection_period": c.Programmes.Period.String(),
 		},
 		"grants": map[string]any{
-			"people": "who proposes, who approves and who pays are three; a related party needs two who approve",
+			"people":         "who proposes, who approves and who pays are three; a related party needs two who approve",
 			"approval_valid": c.Grants.Approval.String(), "objection_period": c.Grants.Period.String(), "fresh_sign_in": c.Grants.SignIn.String(),
 			"most": "never beyond what is free",
 		},

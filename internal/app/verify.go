@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	desk "github.com/shiyi-market/shiyi/internal/audit"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
@@ -25,7 +26,7 @@ type Progress func(part string, done, of int64)
 
 // Verify checks everything that the database says about money: the balances
 // from the moves, the leaves from the transfers and documents, the tree from the leaves and the
-// tenth in each of them, the fund's statement against both, and the positions of its queue. It writes what it
+// tenth in each of them, the fund's statement against both, the positions of its queue, and each sealed month. It writes what it
 // found to out, the first that is wrong first, and fails with ErrDiffers if anything does not
 // agree. Whoever watches is told of its progress.
 func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) error {
@@ -68,6 +69,11 @@ func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) er
 		return err
 	}
 	faults = append(faults, traced.Differences...)
+	changed, err := desk.Check(ctx, a.db)
+	if err != nil {
+		return err
+	}
+	faults = append(faults, changed...)
 
 	fmt.Fprintf(out, "book   %d transfers, %d moves\n", book.Transfers, book.Moves)
 	fmt.Fprintf(out, "fund   %d orders, sold %s yuan, levied %s yuan (pending %s, free %s, held %s)\n",

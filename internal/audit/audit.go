@@ -1,6 +1,6 @@
 // Package audit is the auditor's desk: it holds orders, one tenth of them, the book and the
-// provider against each other, balances the book, seals months that are over, and lets what
-// was booked wrongly be corrected by a new entry. It reads the tables of those whom it checks.
+// provider against each other, balances the book, and seals months that are over. It reads the
+// tables of those whom it checks.
 package audit
 
 import (
@@ -28,22 +28,6 @@ var (
 	ErrUnnumbered = fault.New(fault.Conflict, "audit.log_behind", "Entries of the month are not in the log yet", "该月部分分录尚未写入公开日志").After(time.Second)
 	// ErrDifferent says that the levy audit of the month has differences.
 	ErrDifferent = fault.New(fault.Conflict, "audit.levy_differs", "The levy audit of the month has differences", "该月什一审计存在差异")
-)
-
-// Faults of corrections.
-var (
-	// ErrUnknown says that there is no such correction.
-	ErrUnknown = fault.New(fault.NotFound, "audit.correction_not_found", "There is no such correction", "没有这笔更正")
-	// ErrState says that it is decided already.
-	ErrState = fault.New(fault.Conflict, "audit.wrong_state", "The correction is decided already", "该更正已有结论")
-	// ErrOwn says that nobody decides on what he proposed himself.
-	ErrOwn = fault.New(fault.Refused, "audit.four_eyes", "Somebody else than who proposed it decides", "须由提议人以外的人员复核")
-	// ErrDigest says that what is approved is not what was proposed.
-	ErrDigest = fault.New(fault.Conflict, "audit.other_than_proposed", "What is approved is not what was proposed", "复核内容与提议内容不一致")
-	// ErrCorrected says that the transfer is corrected already, or about to be.
-	ErrCorrected = fault.New(fault.Conflict, "audit.corrected_before", "The transfer is corrected already, or somebody has proposed to", "该分录已更正或已有更正提议")
-	// ErrNarrow says that the transfer, or what is to be booked instead, is beyond what a correction may touch.
-	ErrNarrow = fault.New(fault.Refused, "audit.not_correctable", "A correction touches neither the fund nor goods, shipping, tenths or grants", "更正分录不得涉及基金、货款、运费、什一或资助")
 )
 
 // Period is whole days in the county, at most statement.MaxDays.

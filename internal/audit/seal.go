@@ -81,8 +81,8 @@ func (s *Service) Seals(ctx context.Context) ([]Seal, error) {
 // Seal seals a month ("2020-01"): its figures are published, and from then on the database
 // refuses every entry with a time in it. Months follow one another; one that is sealed is over,
 // compared with the provider without an open break as far as days are compared at all, whole
-// in the log, and without a difference in the levy audit. For auditors. ErrMonth, ErrNotOver,
-// ErrUnreconciled, ErrUnnumbered, ErrDifferent.
+// in the log, and without a difference in the levy audit. One that is sealed already stays as it
+// is. For auditors. ErrMonth, ErrNotOver, ErrUnreconciled, ErrUnnumbered, ErrDifferent.
 func (s *Service) Seal(ctx context.Context, caller identity.Caller, month string) (Seal, error) {
 	if err := caller.Must(identity.Auditor); err != nil {
 		return Seal{}, err
@@ -91,7 +91,14 @@ func (s *Service) Seal(ctx context.Context, caller identity.Caller, month string
 		if err := aloneWithTheBook(ctx, tx); err != nil {
 			return Seal{}, err
 		}
-		next, previous, err := due(ctx, tx)
+		all, err := seals(ctx, tx)
+		if err != nil {
+			return Seal{}, err
+		}
+		if i := slices.IndexFunc(all, func(s Seal) bool { return s.Month == month }); i >= 0 {
+			return all[i], nil
+		}
+		next, previous, err := due(ctx, tx, all)
 		if err != nil {
 			return Seal{}, err
 		}
@@ -253,13 +260,9 @@ func after(month string) string {
 	return t.AddDate(0, 1, 0).Format("2006-01")
 }
 
-// due is the month that is to be sealed next ("": the book is empty), and the digest of the
-// seal before it.
-func due(ctx context.Context, tx *postgres.Tx) (month, previous string, err error) {
-	all, err := seals(ctx, tx)
-	if err != nil {
-		return "", "", err
-	}
+// due is the month that is to be sealed after all, the newest first ("": the book is empty),
+// and the digest of the seal before it.
+func due(ctx context.Context, tx *postgres.Tx, all []Seal) (month, previous string, err error) {
 	if len(all) > 0 {
 		return after(all[0].Month), hex.EncodeToString(all[0].Digest[:]), nil
 	}

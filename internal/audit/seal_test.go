@@ -62,7 +62,9 @@ func TestAMonthIsSealedOnceAndNothingIsBookedInItAnyMore(t *testing.T) {
 	seal("2026-11", audit.ErrUnnumbered)
 	s.Sequence(t)
 	got := seal("2026-11", nil)
-	seal("2026-11", audit.ErrMonth)
+	if again := seal("2026-11", nil); again != got {
+		t.Errorf("sealed again: %+v, want %+v", again, got)
+	}
 	seal("2026-12", audit.ErrNotOver)
 
 	must(t, fee(s, "december"))

@@ -4,6 +4,7 @@ package finding
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -16,10 +17,12 @@ import (
 
 // Faults of findings.
 var (
-	// ErrUnknown says that there is no such finding, or not one that the caller is asked about.
+	// ErrUnknown says that there is no such finding.
 	ErrUnknown = fault.New(fault.NotFound, "finding.not_found", "There is no such finding", "没有这条审计发现")
 	// ErrState says that the finding is not where this can be done.
 	ErrState = fault.New(fault.Conflict, "finding.wrong_state", "The finding does not allow this now", "该审计发现当前状态不允许此操作")
+	// ErrAsked says that somebody else is asked: another role, or another person than who found it.
+	ErrAsked = fault.New(fault.Refused, "finding.not_asked", "Somebody else is asked to answer", "应由被询问的一方答复")
 	// ErrInvalid says that what a finding or a note needs is missing or too long.
 	ErrInvalid = fault.New(fault.Invalid, "finding.invalid", "The finding is not complete", "审计发现内容不完整")
 )
@@ -134,34 +137,40 @@ func said(text string) bool {
 	return c >= minText && c <= maxText
 }
 
-// role is in which the caller acts on a finding: as auditor, or as one who is asked.
-func (f *Finding) role(caller identity.Caller) (lifecycle.Role, bool) {
-	switch {
-	case caller.Is(identity.Auditor):
-		return lifecycle.Auditor, true
-	case caller.Is(f.Asked):
-		return lifecycle.Role(f.Asked), true
+// role is in which the caller takes an action: who is asked answers, an auditor does the rest.
+func (f *Finding) role(caller identity.Caller, action string) (identity.Role, error) {
+	if action != answer {
+		return identity.Auditor, caller.Must(identity.Auditor)
 	}
-	return "", false
+	if !caller.Is(f.Asked) || caller.Account == f.OpenedBy {
+		return "", ErrAsked
+	}
+	return f.Asked, nil
 }
+
+const answer = "answer"
 
 // Next are the actions that the caller may take.
 func (f *Finding) Next(caller identity.Caller) []string {
-	role, ok := f.role(caller)
-	if !ok {
-		return []string{}
+	next := []string{}
+	m := lifecycle.Finding()
+	for _, v := range m.Moves {
+		role, err := f.role(caller, v.Action)
+		if err == nil && v.From == string(f.State) && m.May(v.From, v.Action, lifecycle.Role(role)) && !slices.Contains(next, v.Action) {
+			next = append(next, v.Action)
+		}
 	}
-	return lifecycle.Finding().Next(string(f.State), role)
+	return next
 }
 
 // take is the note of an action, which brings the finding to where the action leads.
 func (f *Finding) take(action string, caller identity.Caller, text string, at time.Time) (Note, error) {
-	role, ok := f.role(caller)
-	if !ok {
-		return Note{}, ErrUnknown
+	role, err := f.role(caller, action)
+	if err != nil {
+		return Note{}, err
 	}
 	m := lifecycle.Finding()
-	if !m.May(string(f.State), action, role) {
+	if !m.May(string(f.State), action, lifecycle.Role(role)) {
 		return Note{}, ErrState.With("it is %s", f.State)
 	}
 	if text = strings.TrimSpace(text); !said(text) {
@@ -175,5 +184,5 @@ func (f *Finding) take(action string, caller identity.Caller, text string, at ti
 	}
 	f.Notes++
 	f.ChangedAt = at
-	return Note{f.Notes, action, identity.Role(role), caller.Account, text, at}, nil
+	return Note{f.Notes, action, role, caller.Account, text, at}, nil
 }

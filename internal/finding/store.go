@@ -88,7 +88,7 @@ func byID(ctx context.Context, tx *postgres.Tx, fid ID, lock string) (Finding, e
 	return rows[0].value(), nil
 }
 
-func list(ctx context.Context, tx *postgres.Tx, state State, asked []string, p page.Request) (page.Of[Finding], error) {
+func list(ctx context.Context, tx *postgres.Tx, state State, p page.Request) (page.Of[Finding], error) {
 	_, last, err := p.After()
 	if err != nil {
 		return page.Of[Finding]{}, err
@@ -96,8 +96,8 @@ func list(ctx context.Context, tx *postgres.Tx, state State, asked []string, p p
 	if last == uuid.Nil {
 		last = uuid.Max
 	}
-	rows, err := postgres.Rows[row](ctx, tx, `SELECT * FROM finding WHERE (? = '' OR state = ?) AND asked = ANY(?::text[]) AND id < ? ORDER BY id DESC LIMIT ?`,
-		string(state), string(state), postgres.Array(asked), last, p.Size()+1)
+	rows, err := postgres.Rows[row](ctx, tx, `SELECT * FROM finding WHERE (? = '' OR state = ?) AND id < ? ORDER BY id DESC LIMIT ?`,
+		string(state), string(state), last, p.Size()+1)
 	if err != nil {
 		return page.Of[Finding]{}, fmt.Errorf("list findings: %w", err)
 	}

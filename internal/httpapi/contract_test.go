@@ -72,7 +72,7 @@ func TestEveryOperationSaysWhoMayCall(t *testing.T) {
 func TestWhatMovesGoodsOrMoneyNeedsAKey(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"adjustStock", "approveCase", "approveCompensation", "cancelCheckout", "cancelMerchantOrder", "cancelOrder", "closeMerchantRecall", "closeOpsRecall",
+		"adjustStock", "approveCase", "approveCompensation", "approveCorrection", "cancelCheckout", "cancelMerchantOrder", "cancelOrder", "closeMerchantRecall", "closeOpsRecall",
 		"decideCase", "openMerchantRecall", "openOpsRecall", "placeCheckout", "receiveCaseGoods", "receiveLot", "receiveOrder", "redeemVoucher", "refundOrder",
 		"retryPayout", "retryRefund", "shipOrder",
 	}

@@ -106,31 +106,36 @@ type download struct {
 }
 
 func (d download) send(w http.ResponseWriter) error {
-	late := &lateWriter{w: w, d: d}
-	err := d.write(late)
-	if err != nil && late.begun {
-		panic(http.ErrAbortHandler) // the client must not take half a file for a whole one
+	kind := d.format.MediaType()
+	if d.format == sheet.CSV {
+		kind += "; charset=utf-8"
 	}
-	return err
+	late := &lateWriter{w: w, name: d.name, kind: kind}
+	return late.finish(d.write(late))
 }
 
 // lateWriter writes the headers before the first byte.
 type lateWriter struct {
 	w     http.ResponseWriter
-	d     download
+	name  string
+	kind  string
 	begun bool
+}
+
+// finish is the error of what was written, unless some of it was sent already.
+func (l *lateWriter) finish(err error) error {
+	if err != nil && l.begun {
+		panic(http.ErrAbortHandler) // the client must not take half a file for a whole one
+	}
+	return err
 }
 
 // Write writes b.
 func (l *lateWriter) Write(b []byte) (int, error) {
 	if !l.begun {
 		l.begun = true
-		kind := l.d.format.MediaType()
-		if l.d.format == sheet.CSV {
-			kind += "; charset=utf-8"
-		}
-		l.w.Header().Set("Content-Type", kind)
-		l.w.Header().Set("Content-Disposition", `attachment; filename="`+l.d.name+`"`)
+		l.w.Header().Set("Content-Type", l.kind)
+		l.w.Header().Set("Content-Disposition", `attachment; filename="`+l.name+`"`)
 		l.w.WriteHeader(http.StatusOK)
 	}
 	return l.w.Write(b)

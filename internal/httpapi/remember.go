@@ -90,6 +90,9 @@ func (r *remembered) VisitGivePupilResponse(w http.ResponseWriter) error { retur
 // VisitReportDutyResponse sends the answer.
 func (r *remembered) VisitReportDutyResponse(w http.ResponseWriter) error { return r.send(w) }
 
+// VisitApproveCorrectionResponse sends the answer.
+func (r *remembered) VisitApproveCorrectionResponse(w http.ResponseWriter) error { return r.send(w) }
+
 // VisitRetryPayoutResponse sends the answer.
 func (r *remembered) VisitRetryPayoutResponse(w http.ResponseWriter) error { return r.send(w) }
 

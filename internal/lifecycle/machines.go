@@ -237,7 +237,7 @@ func Finding() Machine {
 func Correction() Machine {
 	return Machine{Name: "correction", Chinese: "更正分录", Table: "correction", First: "proposed", Moves: []Move{
 		{"proposed", "approved", "approve", []Role{Auditor}},
-		{"proposed", "refused", "refuse", []Role{Auditor}},
+		{"proposed", "refused", "refuse", []Role{Auditor, Operator, FundAdmin}},
 		{"proposed", "withdrawn", "withdraw", []Role{Operator, FundAdmin}},
 	}}
 }

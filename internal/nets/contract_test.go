@@ -94,10 +94,12 @@ var objects = map[string]object{
 	"pupil_id":                 {},
 	"pupil_request_id":         {},
 	"outflow":                  {},
+	"correction_id":            {},
+	"finding_id":               {},
 }
 
 // headers are the required parameters of which the nets know a good value.
-var headers = []string{"Idempotency-Key", "If-Match", "Stripe-Signature", "q", "from", "until", "year", "quarter"}
+var headers = []string{"Idempotency-Key", "If-Match", "Stripe-Signature", "q", "from", "until", "year", "quarter", "day", "merchant_id"}
 
 // contract is the operations, in an order that does not change.
 func contract(t testing.TB) []*operation {

@@ -165,6 +165,10 @@ func (f *fuzzer) round() {
 		f.add("case_id", c)
 		f.owner[c], f.seller[c] = f.people[0], []uuid.UUID{f.mine.id.UUID()}
 	}
+	f.add("correction_id", f.correction(t))
+	for _, found := range f.foundThings(t) {
+		f.add("finding_id", found)
+	}
 	f.add("compensation_id", f.compensation(t, f.people[1], f.mine))
 	for _, param := range []string{"programme_id", "programme_application_id", "programme_change_id", "objection_period_id", "objection_id", "grant_id", "disbursement_id"} {
 		for _, thing := range f.funded(t, param) {

@@ -176,6 +176,12 @@ func (s *shop) body(t testing.TB, op *operation, who caller, f *firm, in map[str
 		s.fundDigest(t, body, "fund_grant", in["grant_id"])
 	case "approveDisbursement":
 		s.fundDigest(t, body, "disbursement", in["disbursement_id"])
+	case "proposeCorrection":
+		body["transfer_id"] = s.fee(t).String()
+	case "approveCorrection":
+		if digest := s.digest(t, in["correction_id"]); digest != "" {
+			body["digest"] = digest
+		}
 	case "setShippingFees":
 		body["version"] = s.feesVersion(t, f)
 	}

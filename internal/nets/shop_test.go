@@ -27,6 +27,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/finding"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
@@ -121,6 +122,7 @@ func newShop(t testing.TB) *shop {
 	if s.root, err = s.Root(t.Context()); err != nil {
 		t.Fatalf("operator: %v", err)
 	}
+	s.seal(t)
 	return s
 }
 
@@ -470,10 +472,93 @@ func (s *shop) compensation(t testing.TB, p *person, f *firm) string {
 	return c.ID.String()
 }
 
-// digest is that of a compensation, or "" when there is none of this name.
-func (s *shop) digest(t testing.TB, compensation string) (digest string) {
+// fee is a transfer that a correction may touch.
+func (s *shop) fee(t testing.TB) id.Of[ledger.Transfer] {
 	t.Helper()
-	err := s.DB.SQL().QueryRowContext(t.Context(), `SELECT encode(digest, 'hex') FROM compensation WHERE id::text = $1`, compensation).Scan(&digest)
+	ref := uuid.NewString()
+	err := postgres.Do(t.Context(), s.DB, func(tx *postgres.Tx) error {
+		return ledger.Book(t.Context(), tx, []ledger.Transfer{{Home: ledger.FundHome, Kind: "provider_fee", Ref: ref, Public: true, Moves: []ledger.Move{{What: "fee", From: "platform:fees", To: "world:stripe", Amount: 60}}}})
+	})
+	if err != nil {
+		t.Fatalf("book a fee: %v", err)
+	}
+	booked, err := postgres.Read(t.Context(), s.DB, func(tx *postgres.Tx) ([]ledger.Entry, error) {
+		return ledger.Entries(t.Context(), tx, []ledger.Reference{{Home: ledger.FundHome, Ref: ref}})
+	})
+	if err != nil || len(booked) != 1 {
+		t.Fatalf("find a fee: %d, %v", len(booked), err)
+	}
+	return booked[0].ID
+}
+
+// desk is somebody of a role whom nobody else is.
+func desk(role identity.Role) identity.Caller {
+	return identity.Caller{Account: id.FromName[identity.Account]("nets", string(role)), Roles: []identity.Grant{{Role: role}}}
+}
+
+// correction is one that is proposed.
+func (s *shop) correction(t testing.TB) string {
+	t.Helper()
+	c, err := s.Corrections.Propose(t.Context(), desk(identity.FundAdmin), s.fee(t), nil, "测试", "for a test")
+	if err != nil {
+		t.Fatalf("propose a correction: %v", err)
+	}
+	return c.ID.String()
+}
+
+// foundThings are findings of an operator and of a fund administrator, one that is answered and
+// one whose answer is accepted.
+func (s *shop) foundThings(t testing.TB) []string {
+	t.Helper()
+	auditor := desk(identity.Auditor)
+	var all []string
+	for _, steps := range [][]string{{}, {}, {"answer"}, {"answer", "accept"}} {
+		asked := identity.Operator
+		if len(all) == 1 {
+			asked = identity.FundAdmin
+		}
+		f, err := s.Findings.Open(t.Context(), auditor, finding.Opening{
+			Object: finding.Object{Kind: "day", ID: "2026-11-23"}, Severity: finding.Low, Title: "for a test", Asked: asked, Text: "for a test",
+		})
+		for _, step := range steps {
+			who := auditor
+			if step == "answer" {
+				who = desk(asked)
+			}
+			if err == nil {
+				_, err = s.Findings.Take(t.Context(), who, f.ID, step, "for a test")
+			}
+		}
+		if err != nil {
+			t.Fatalf("open a finding: %v", err)
+		}
+		all = append(all, f.ID.String())
+	}
+	return all
+}
+
+// seal seals the month before the shop's first, as if something had been in it.
+func (s *shop) seal(t testing.TB) {
+	t.Helper()
+	err := postgres.Do(t.Context(), s.DB, func(tx *postgres.Tx) error {
+		d, err := publication.Publish(t.Context(), tx, publication.Document{Kind: publication.Seal, TitleZH: "测试", TitleEN: "a test", MediaType: "application/json", Body: []byte("{}")})
+		if err != nil {
+			return err
+		}
+		digest := d.Digest()
+		_, err = tx.Exec(t.Context(), `INSERT INTO period_seal (month, until, publication_id, digest, sealed_by, at) VALUES ('2026-10-01', '2026-10-31T16:00:00Z', ?, ?, ?, ?)`,
+			d.ID, digest[:], desk(identity.Auditor).Account, tx.Now)
+		return err
+	})
+	if err != nil {
+		t.Fatalf("seal a month: %v", err)
+	}
+}
+
+// digest is that of a compensation or a correction, or "" when there is none of this name.
+func (s *shop) digest(t testing.TB, name string) (digest string) {
+	t.Helper()
+	err := s.DB.SQL().QueryRowContext(t.Context(), `SELECT encode(digest, 'hex') FROM (SELECT id, digest FROM compensation UNION ALL SELECT id, digest FROM correction) x WHERE id::text = $1`, name).Scan(&digest)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		t.Fatalf("read a compensation: %v", err)
 	}
@@ -631,6 +716,10 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		return s.cases(t, p, f)
 	case "compensation_id":
 		return []string{s.compensation(t, p, f), s.compensation(t, p, f)}
+	case "correction_id":
+		return []string{s.correction(t)}
+	case "finding_id":
+		return s.foundThings(t)
 	case "break_id":
 		return []string{s.discrepancy(t)}
 	case "dispute_id":
@@ -885,6 +974,8 @@ func (s *shop) header(name string, body []byte) string {
 		return "2026-11-01"
 	case "until":
 		return "2026-11-30"
+	case "day":
+		return "2026-11-23"
 	case "year":
 		return "2026"
 	case "quarter":

@@ -18,17 +18,20 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/application"
 	"github.com/shiyi-market/shiyi/internal/assistance"
+	"github.com/shiyi-market/shiyi/internal/audit"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
+	"github.com/shiyi-market/shiyi/internal/correction"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
 	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/dossier"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/finding"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/grant"
@@ -36,6 +39,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/journal"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/objection"
@@ -118,6 +122,10 @@ type Services struct {
 	Grants        *grant.Service
 	Disbursements *disbursement.Service
 	Witnesses     *witness.Service
+	Audit         *audit.Service
+	Corrections   *correction.Service
+	Findings      *finding.Service
+	Journals      *journal.Service
 }
 
 // USCC is a unified social credit code that passes its check: the n-th of this

@@ -24,16 +24,19 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/application"
 	"github.com/shiyi-market/shiyi/internal/assistance"
+	"github.com/shiyi-market/shiyi/internal/audit"
 	"github.com/shiyi-market/shiyi/internal/carriage"
 	"github.com/shiyi-market/shiyi/internal/cart"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
 	"github.com/shiyi-market/shiyi/internal/compensation"
+	"github.com/shiyi-market/shiyi/internal/correction"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
 	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispatch"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/finding"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/gateway"
@@ -42,6 +45,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/journal"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/money"
@@ -218,6 +222,8 @@ func New(t testing.TB, o Options) *Shop {
 	s.Objections = objection.New(s.DB, map[objection.Subject]objection.Hooks{
 		objection.Application: application.Hooks(), objection.Change: programme.Hooks(), objection.Grant: grant.Hooks(),
 	})
+	s.Audit, s.Corrections, s.Findings = audit.New(s.DB), correction.New(s.DB), finding.New(s.DB)
+	s.Journals = journal.New(s.DB, nil)
 	return s
 }
 

@@ -344,6 +344,27 @@ func (e AppointmentState) Valid() bool {
 	}
 }
 
+// Defines values for AuditCorrectionNextActions.
+const (
+	AuditCorrectionNextActionsApprove  AuditCorrectionNextActions = "approve"
+	AuditCorrectionNextActionsRefuse   AuditCorrectionNextActions = "refuse"
+	AuditCorrectionNextActionsWithdraw AuditCorrectionNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the AuditCorrectionNextActions enum.
+func (e AuditCorrectionNextActions) Valid() bool {
+	switch e {
+	case AuditCorrectionNextActionsApprove:
+		return true
+	case AuditCorrectionNextActionsRefuse:
+		return true
+	case AuditCorrectionNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BreakState.
 const (
 	BreakStateOpen     BreakState = "open"
@@ -701,6 +722,30 @@ func (e CompensationState) Valid() bool {
 	}
 }
 
+// Defines values for CorrectionState.
+const (
+	CorrectionStateApproved  CorrectionState = "approved"
+	CorrectionStateProposed  CorrectionState = "proposed"
+	CorrectionStateRefused   CorrectionState = "refused"
+	CorrectionStateWithdrawn CorrectionState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the CorrectionState enum.
+func (e CorrectionState) Valid() bool {
+	switch e {
+	case CorrectionStateApproved:
+		return true
+	case CorrectionStateProposed:
+		return true
+	case CorrectionStateRefused:
+		return true
+	case CorrectionStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CredentialsTransport.
 const (
 	Bearer CredentialsTransport = "bearer"
@@ -908,6 +953,141 @@ func (e FileMediaType) Valid() bool {
 	}
 }
 
+// Defines values for FindingNextActions.
+const (
+	FindingNextActionsAccept FindingNextActions = "accept"
+	FindingNextActionsAnswer FindingNextActions = "answer"
+	FindingNextActionsClose  FindingNextActions = "close"
+	FindingNextActionsInsist FindingNextActions = "insist"
+)
+
+// Valid indicates whether the value is a known member of the FindingNextActions enum.
+func (e FindingNextActions) Valid() bool {
+	switch e {
+	case FindingNextActionsAccept:
+		return true
+	case FindingNextActionsAnswer:
+		return true
+	case FindingNextActionsClose:
+		return true
+	case FindingNextActionsInsist:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingAsked.
+const (
+	FindingAskedFundAdmin FindingAsked = "fund_admin"
+	FindingAskedOperator  FindingAsked = "operator"
+)
+
+// Valid indicates whether the value is a known member of the FindingAsked enum.
+func (e FindingAsked) Valid() bool {
+	switch e {
+	case FindingAskedFundAdmin:
+		return true
+	case FindingAskedOperator:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingNoteAction.
+const (
+	FindingNoteActionAccept FindingNoteAction = "accept"
+	FindingNoteActionAnswer FindingNoteAction = "answer"
+	FindingNoteActionClose  FindingNoteAction = "close"
+	FindingNoteActionInsist FindingNoteAction = "insist"
+	FindingNoteActionOpen   FindingNoteAction = "open"
+)
+
+// Valid indicates whether the value is a known member of the FindingNoteAction enum.
+func (e FindingNoteAction) Valid() bool {
+	switch e {
+	case FindingNoteActionAccept:
+		return true
+	case FindingNoteActionAnswer:
+		return true
+	case FindingNoteActionClose:
+		return true
+	case FindingNoteActionInsist:
+		return true
+	case FindingNoteActionOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingNoteRole.
+const (
+	FindingNoteRoleAuditor   FindingNoteRole = "auditor"
+	FindingNoteRoleFundAdmin FindingNoteRole = "fund_admin"
+	FindingNoteRoleOperator  FindingNoteRole = "operator"
+)
+
+// Valid indicates whether the value is a known member of the FindingNoteRole enum.
+func (e FindingNoteRole) Valid() bool {
+	switch e {
+	case FindingNoteRoleAuditor:
+		return true
+	case FindingNoteRoleFundAdmin:
+		return true
+	case FindingNoteRoleOperator:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingSeverity.
+const (
+	High   FindingSeverity = "high"
+	Low    FindingSeverity = "low"
+	Medium FindingSeverity = "medium"
+)
+
+// Valid indicates whether the value is a known member of the FindingSeverity enum.
+func (e FindingSeverity) Valid() bool {
+	switch e {
+	case High:
+		return true
+	case Low:
+		return true
+	case Medium:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingState.
+const (
+	FindingStateAccepted FindingState = "accepted"
+	FindingStateAnswered FindingState = "answered"
+	FindingStateClosed   FindingState = "closed"
+	FindingStateOpen     FindingState = "open"
+)
+
+// Valid indicates whether the value is a known member of the FindingState enum.
+func (e FindingState) Valid() bool {
+	switch e {
+	case FindingStateAccepted:
+		return true
+	case FindingStateAnswered:
+		return true
+	case FindingStateClosed:
+		return true
+	case FindingStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FulfilmentState.
 const (
 	FulfilmentStateDelivered     FulfilmentState = "delivered"
@@ -1070,6 +1250,24 @@ func (e ImportState) Valid() bool {
 	case ImportStateCommitting:
 		return true
 	case ImportStateFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LevyOrderKind.
+const (
+	LevyOrderKindReturn LevyOrderKind = "return"
+	LevyOrderKindSale   LevyOrderKind = "sale"
+)
+
+// Valid indicates whether the value is a known member of the LevyOrderKind enum.
+func (e LevyOrderKind) Valid() bool {
+	switch e {
+	case LevyOrderKindReturn:
+		return true
+	case LevyOrderKindSale:
 		return true
 	default:
 		return false
@@ -1531,13 +1729,13 @@ func (e NoticeTopic) Valid() bool {
 
 // Defines values for ObjectionNextActions.
 const (
-	Answer ObjectionNextActions = "answer"
+	ObjectionNextActionsAnswer ObjectionNextActions = "answer"
 )
 
 // Valid indicates whether the value is a known member of the ObjectionNextActions enum.
 func (e ObjectionNextActions) Valid() bool {
 	switch e {
-	case Answer:
+	case ObjectionNextActionsAnswer:
 		return true
 	default:
 		return false
@@ -2649,6 +2847,9 @@ type Account struct {
 	State AccountState `json:"state"`
 }
 
+// AccountName Example: fund:education:free
+type AccountName = string
+
 // AccountPage defines model for AccountPage.
 type AccountPage struct {
 	Data       []Account `json:"data"`
@@ -3112,6 +3313,62 @@ type AssistanceTrackList struct {
 	Data []AssistanceTrack `json:"data"`
 }
 
+// AuditCorrection defines model for AuditCorrection.
+type AuditCorrection struct {
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Digest In hex; an approval repeats it
+	Digest string `json:"digest"`
+
+	// DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DocumentId *Id `json:"document_id,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Moves What is booked after the moves of the transfer have gone back
+	Moves []BookMove `json:"moves"`
+
+	// NextActions What the caller may do next
+	NextActions []AuditCorrectionNextActions `json:"next_actions"`
+
+	// Note Why it was refused or withdrawn
+	Note       *string   `json:"note,omitempty"`
+	ProposedAt time.Time `json:"proposed_at"`
+
+	// ProposedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProposedBy Id              `json:"proposed_by"`
+	ReasonEn   string          `json:"reason_en"`
+	ReasonZh   string          `json:"reason_zh"`
+	State      CorrectionState `json:"state"`
+
+	// TransferId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	TransferId Id `json:"transfer_id"`
+}
+
+// AuditCorrectionNextActions defines model for AuditCorrection.NextActions.
+type AuditCorrectionNextActions string
+
+// AuditReason Example: {"reason":"凭据不足"}
+type AuditReason struct {
+	// Reason Example: 凭据不足
+	Reason string `json:"reason"`
+}
+
+// AuditState defines model for AuditState.
+type AuditState struct {
+	// OpenFindings Findings that are not closed, by severity
+	OpenFindings FindingCount `json:"open_findings"`
+
+	// SealedThrough The last month that is sealed; its document is among those of kind seal
+	//
+	// Example: 2026-10
+	SealedThrough *string `json:"sealed_through"`
+}
+
 // BadCell defines model for BadCell.
 type BadCell struct {
 	// Cell Example: C17
@@ -3146,6 +3403,42 @@ type BadCell struct {
 type BadCellPage struct {
 	Data       []BadCell `json:"data"`
 	NextCursor *string   `json:"next_cursor"`
+}
+
+// BookMove Example: {"amount_li":60,"from":"platform:fees","to":"world:stripe","what":"fee"}
+type BookMove struct {
+	// AmountLi Example: 60
+	AmountLi int64 `json:"amount_li"`
+
+	// From Example: fund:education:free
+	From AccountName `json:"from"`
+
+	// To Example: fund:education:free
+	To AccountName `json:"to"`
+
+	// What Example: fee
+	What string `json:"what"`
+}
+
+// BookTransfer defines model for BookTransfer.
+type BookTransfer struct {
+	At time.Time `json:"at"`
+
+	// Home The enterprise's id, or fund
+	Home string `json:"home"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Kind Example: sale
+	Kind string `json:"kind"`
+
+	// Leaf Index in the public log; absent until it has one
+	Leaf  *int64     `json:"leaf,omitempty"`
+	Moves []BookMove `json:"moves"`
+
+	// Ref The order's, the refund's, the grant's id
+	Ref string `json:"ref"`
 }
 
 // Brand defines model for Brand.
@@ -3565,6 +3858,23 @@ type CompensationPage struct {
 // CompensationState defines model for CompensationState.
 type CompensationState string
 
+// CorrectionApproval Example: {"digest":"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}
+type CorrectionApproval struct {
+	// Digest Of the proposal that was read: it binds transfer, moves and reasons
+	//
+	// Example: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+	Digest string `json:"digest"`
+}
+
+// CorrectionPage defines model for CorrectionPage.
+type CorrectionPage struct {
+	Data       []AuditCorrection `json:"data"`
+	NextCursor *string           `json:"next_cursor"`
+}
+
+// CorrectionState defines model for CorrectionState.
+type CorrectionState string
+
 // Credentials Example: {"login":"13800000000","password":"correct-horse-battery"}
 type Credentials struct {
 	// Login Phone number or e-mail address
@@ -3827,6 +4137,87 @@ type FiledObjection struct {
 	State ObjectionState `json:"state"`
 }
 
+// Finding defines model for Finding.
+type Finding struct {
+	Asked     FindingAsked `json:"asked"`
+	ChangedAt time.Time    `json:"changed_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// NextActions What the caller may do next
+	NextActions []FindingNextActions `json:"next_actions"`
+	Notes       int                  `json:"notes"`
+
+	// Object Example: 2026-11-24
+	Object string `json:"object"`
+
+	// ObjectKind Example: day
+	ObjectKind string    `json:"object_kind"`
+	OpenedAt   time.Time `json:"opened_at"`
+
+	// OpenedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OpenedBy Id              `json:"opened_by"`
+	Severity FindingSeverity `json:"severity"`
+	State    FindingState    `json:"state"`
+	Title    string          `json:"title"`
+}
+
+// FindingNextActions defines model for Finding.NextActions.
+type FindingNextActions string
+
+// FindingAsked defines model for FindingAsked.
+type FindingAsked string
+
+// FindingCount Findings that are not closed, by severity
+type FindingCount struct {
+	High   int64 `json:"high"`
+	Low    int64 `json:"low"`
+	Medium int64 `json:"medium"`
+}
+
+// FindingNote defines model for FindingNote.
+type FindingNote struct {
+	Action FindingNoteAction `json:"action"`
+	At     time.Time         `json:"at"`
+
+	// AuthorId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	AuthorId Id              `json:"author_id"`
+	N        int             `json:"n"`
+	Role     FindingNoteRole `json:"role"`
+	Text     string          `json:"text"`
+}
+
+// FindingNoteAction defines model for FindingNote.Action.
+type FindingNoteAction string
+
+// FindingNoteRole defines model for FindingNote.Role.
+type FindingNoteRole string
+
+// FindingPage defines model for FindingPage.
+type FindingPage struct {
+	Data       []Finding `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// FindingSeverity defines model for FindingSeverity.
+type FindingSeverity string
+
+// FindingState defines model for FindingState.
+type FindingState string
+
+// FindingText Example: {"text":"已补记"}
+type FindingText struct {
+	// Text Example: 已补记
+	Text string `json:"text"`
+}
+
+// FindingThread defines model for FindingThread.
+type FindingThread struct {
+	Finding Finding       `json:"finding"`
+	Notes   []FindingNote `json:"notes"`
+}
+
 // Fulfilment defines model for Fulfilment.
 type Fulfilment struct {
 	// ClosesAt When the window of returns without reason ends
@@ -3940,6 +4331,33 @@ type FundStatement struct {
 
 	// SpentLi Paid to programmes, less what came back. levied = pending + free + held + committed + spent
 	SpentLi int64 `json:"spent_li"`
+}
+
+// GivingGrant defines model for GivingGrant.
+type GivingGrant struct {
+	// AmountAwarded In yuan
+	AmountAwarded float32   `json:"amountAwarded"`
+	AwardDate     time.Time `json:"awardDate"`
+
+	// Currency Example: CNY
+	Currency              string               `json:"currency"`
+	DateModified          *time.Time           `json:"dateModified,omitempty"`
+	Description           string               `json:"description"`
+	FundingOrganization   []GivingOrganization `json:"fundingOrganization"`
+	Id                    string               `json:"id"`
+	RecipientOrganization []GivingOrganization `json:"recipientOrganization"`
+	Title                 string               `json:"title"`
+}
+
+// GivingGrants 360Giving Data Standard 1.4
+type GivingGrants struct {
+	Grants []GivingGrant `json:"grants"`
+}
+
+// GivingOrganization defines model for GivingOrganization.
+type GivingOrganization struct {
+	Id   string `json:"id"`
+	Name string `json:"name"`
 }
 
 // GoodsBack Example: {"restock":true}
@@ -4273,6 +4691,110 @@ type LevyAgreement struct {
 	Version int    `json:"version"`
 }
 
+// LevyAudit defines model for LevyAudit.
+type LevyAudit struct {
+	// Checkouts That were paid or of which something was given back in the period
+	Checkouts int64 `json:"checkouts"`
+
+	// Differences See /v1/audit/levy-differences
+	Differences int64              `json:"differences"`
+	From        openapi_types.Date `json:"from"`
+
+	// OpenBreaks Of the reconciliation of these days
+	OpenBreaks int64 `json:"open_breaks"`
+
+	// PaidFen Of these checkouts until now, by the orders: with shipping, less what was given back
+	PaidFen int64 `json:"paid_fen"`
+
+	// ProviderFen The same by the provider: payments, less refunds and lost disputes
+	ProviderFen int64              `json:"provider_fen"`
+	Sums        LevySums           `json:"sums"`
+	Until       openapi_types.Date `json:"until"`
+}
+
+// LevyDifference defines model for LevyDifference.
+type LevyDifference struct {
+	At time.Time `json:"at"`
+
+	// ExpectedLi By the orders
+	ExpectedLi int64 `json:"expected_li"`
+
+	// FoundLi In the book, or at the provider
+	FoundLi int64 `json:"found_li"`
+
+	// Kind unbooked: the book lacks it; unordered: the orders lack it; goods, tenth: they differ; day: booked on another day; stray: a tenth where none may move; provider: the provider says otherwise. There may be new ones
+	//
+	// Example: unbooked
+	Kind string `json:"kind"`
+	Leaf *int64 `json:"leaf,omitempty"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId *Id `json:"merchant_id,omitempty"`
+
+	// Object order:…, refund:…, transfer:… or checkout:…
+	Object string `json:"object"`
+
+	// TransferId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	TransferId *Id `json:"transfer_id,omitempty"`
+}
+
+// LevyDifferencePage defines model for LevyDifferencePage.
+type LevyDifferencePage struct {
+	Data       []LevyDifference `json:"data"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
+// LevyLine defines model for LevyLine.
+type LevyLine struct {
+	// Code Example: E01
+	Code string             `json:"code"`
+	Day  openapi_types.Date `json:"day"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id       `json:"merchant_id"`
+	Name       string   `json:"name"`
+	Sums       LevySums `json:"sums"`
+}
+
+// LevyLinePage defines model for LevyLinePage.
+type LevyLinePage struct {
+	Data       []LevyLine `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// LevyOrder defines model for LevyOrder.
+type LevyOrder struct {
+	At          time.Time  `json:"at"`
+	BookGoodsLi int64      `json:"book_goods_li"`
+	BookTenthLi int64      `json:"book_tenth_li"`
+	BookedAt    *time.Time `json:"booked_at,omitempty"`
+
+	// GoodsFen Below zero for what was given back
+	GoodsFen int64         `json:"goods_fen"`
+	Kind     LevyOrderKind `json:"kind"`
+
+	// Leaf Index in the public log
+	Leaf *int64 `json:"leaf,omitempty"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id `json:"order_id"`
+
+	// Ref Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Ref Id `json:"ref"`
+
+	// TransferId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	TransferId *Id `json:"transfer_id,omitempty"`
+}
+
+// LevyOrderKind defines model for LevyOrder.Kind.
+type LevyOrderKind string
+
+// LevyOrderPage defines model for LevyOrderPage.
+type LevyOrderPage struct {
+	Data       []LevyOrder `json:"data"`
+	NextCursor *string     `json:"next_cursor"`
+}
+
 // LevyPage defines model for LevyPage.
 type LevyPage struct {
 	Data       []LevyPart `json:"data"`
@@ -4289,6 +4811,36 @@ type LevyPart struct {
 	// Li What the outflow took of it
 	Li   int64 `json:"li"`
 	ToLi int64 `json:"to_li"`
+}
+
+// LevySums defines model for LevySums.
+type LevySums struct {
+	Agrees bool `json:"agrees"`
+
+	// BookGoodsLi Moved for goods, less what was moved back
+	BookGoodsLi int64 `json:"book_goods_li"`
+
+	// BookTenthLi Moved to the fund, less what it returned
+	BookTenthLi int64 `json:"book_tenth_li"`
+
+	// GoodsFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	GoodsFen Fen `json:"goods_fen"`
+
+	// Orders How many were paid
+	Orders int64 `json:"orders"`
+
+	// RefundedFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	RefundedFen Fen `json:"refunded_fen"`
+
+	// TenthLi One tenth of goods_fen less refunded_fen
+	TenthLi int64 `json:"tenth_li"`
+
+	// Transfers In the book
+	Transfers int64 `json:"transfers"`
 }
 
 // Li Li; 1000 li are 1 yuan
@@ -4913,11 +5465,54 @@ type NewCompensation struct {
 	Reason string `json:"reason"`
 }
 
+// NewCorrection Example: {"moves":[{"amount_li":45,"from":"platform:fees","to":"world:stripe","what":"fee"}],"reason_en":"The fee was booked too high","reason_zh":"手续费记多了","transfer_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}
+type NewCorrection struct {
+	// Moves What would have been right; none if nothing should have been booked
+	Moves []BookMove `json:"moves"`
+
+	// ReasonEn Published: no personal data
+	//
+	// Example: The fee was booked too high
+	ReasonEn string `json:"reason_en"`
+
+	// ReasonZh Published: no personal data
+	//
+	// Example: 手续费记多了
+	ReasonZh string `json:"reason_zh"`
+
+	// TransferId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	TransferId Id `json:"transfer_id"`
+}
+
 // NewEvent Example: {"happened_on":"2026-11-20","subject":"grant-2026-1","title":"单笔大额拨付（虚构示例）"}
 type NewEvent struct {
 	HappenedOn openapi_types.Date `json:"happened_on"`
 	Subject    string             `json:"subject"`
 	Title      string             `json:"title"`
+}
+
+// NewFinding Example: {"asked":"operator","object":"2026-11-24","object_kind":"day","severity":"high","text":"支付渠道有退款，我们没有","title":"一笔付款没有订单"}
+type NewFinding struct {
+	Asked FindingAsked `json:"asked"`
+
+	// Object Its id or name
+	//
+	// Example: 2026-11-24
+	Object string `json:"object"`
+
+	// ObjectKind order, transfer, grant, day, account, …
+	//
+	// Example: day
+	ObjectKind string          `json:"object_kind"`
+	Severity   FindingSeverity `json:"severity"`
+
+	// Text No personal data of buyers
+	//
+	// Example: 支付渠道有退款，我们没有
+	Text string `json:"text"`
+
+	// Title Example: 一笔付款没有订单
+	Title string `json:"title"`
 }
 
 // NewFollowUp Example: {"text":"一个月后仍然好吃。"}
@@ -7271,6 +7866,36 @@ type Sanctioning struct {
 	Reason string `json:"reason"`
 }
 
+// Seal defines model for Seal.
+type Seal struct {
+	// Digest SHA-256 of the document, in hex
+	Digest string `json:"digest"`
+
+	// DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DocumentId Id `json:"document_id"`
+
+	// Month Example: 2026-10
+	Month    string    `json:"month"`
+	SealedAt time.Time `json:"sealed_at"`
+
+	// SealedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SealedBy Id `json:"sealed_by"`
+
+	// Until Nothing is booked with a time before
+	Until time.Time `json:"until"`
+}
+
+// SealList defines model for SealList.
+type SealList struct {
+	Data []Seal `json:"data"`
+}
+
+// SealRequest Example: {"month":"2026-10"}
+type SealRequest struct {
+	// Month Example: 2026-10
+	Month string `json:"month"`
+}
+
 // Seller defines model for Seller.
 type Seller struct {
 	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
@@ -7785,6 +8410,34 @@ type TrailPage struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
+// TransferPage defines model for TransferPage.
+type TransferPage struct {
+	Data       []BookTransfer `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// TrialAccount defines model for TrialAccount.
+type TrialAccount struct {
+	// Account Example: fund:education:free
+	Account   AccountName `json:"account"`
+	ClosingLi int64       `json:"closing_li"`
+	InLi      int64       `json:"in_li"`
+	OpeningLi int64       `json:"opening_li"`
+	OutLi     int64       `json:"out_li"`
+}
+
+// TrialBalance defines model for TrialBalance.
+type TrialBalance struct {
+	// ClosingLi The sum of all: 0
+	ClosingLi int64              `json:"closing_li"`
+	Data      []TrialAccount     `json:"data"`
+	From      openapi_types.Date `json:"from"`
+
+	// OpeningLi The sum of all: 0
+	OpeningLi int64              `json:"opening_li"`
+	Until     openapi_types.Date `json:"until"`
+}
+
 // Unit defines model for Unit.
 type Unit struct {
 	// Base How many g, mL or pieces it is
@@ -7984,6 +8637,28 @@ type WebhookWithSecret struct {
 	Webhook Webhook `json:"webhook"`
 }
 
+// Witness defines model for Witness.
+type Witness struct {
+	// CosignedAt When
+	CosignedAt *time.Time `json:"cosigned_at,omitempty"`
+
+	// Key Its verifier key, as C2SP signed-note writes it; compare it with what the witness publishes itself
+	Key string `json:"key"`
+
+	// Name What the witness calls itself
+	//
+	// Example: witness.example
+	Name string `json:"name"`
+
+	// Size Leaves in the newest checkpoint that it cosigned; absent while there is none
+	Size *int64 `json:"size,omitempty"`
+}
+
+// WitnessList defines model for WitnessList.
+type WitnessList struct {
+	Data []Witness `json:"data"`
+}
+
 // Year Example: 2020
 type Year = int
 
@@ -8010,6 +8685,21 @@ type ApplicationId = Id
 // AppointmentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type AppointmentId = Id
 
+// AuditAccount Example: fund:education:free
+type AuditAccount = AccountName
+
+// AuditDay Example: 2026-11-24
+type AuditDay = openapi_types.Date
+
+// AuditFrom Example: 2026-11-01
+type AuditFrom = openapi_types.Date
+
+// AuditMerchant Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type AuditMerchant = Id
+
+// AuditUntil Example: 2026-11-30
+type AuditUntil = openapi_types.Date
+
 // BatchId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type BatchId = Id
 
@@ -8027,6 +8717,9 @@ type ClaimId = Id
 
 // CompensationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CompensationId = Id
+
+// CorrectionId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type CorrectionId = Id
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -8048,6 +8741,9 @@ type DutyId = Id
 
 // FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type FileId = Id
+
+// FindingId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type FindingId = Id
 
 // GrantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type GrantId = Id
@@ -8224,6 +8920,175 @@ type ListApplicationsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListCorrectionsParams defines parameters for ListCorrections.
+type ListCorrectionsParams struct {
+	State *CorrectionState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ApproveCorrectionParams defines parameters for ApproveCorrection.
+type ApproveCorrectionParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListFindingsParams defines parameters for ListFindings.
+type ListFindingsParams struct {
+	State *FindingState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetGrantsJsonParams defines parameters for GetGrantsJson.
+type GetGrantsJsonParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// GetJournalBeancountParams defines parameters for GetJournalBeancount.
+type GetJournalBeancountParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// GetJournalCsvParams defines parameters for GetJournalCsv.
+type GetJournalCsvParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// GetJournalHledgerParams defines parameters for GetJournalHledger.
+type GetJournalHledgerParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// GetJournalXlsxParams defines parameters for GetJournalXlsx.
+type GetJournalXlsxParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// GetLevyAuditParams defines parameters for GetLevyAudit.
+type GetLevyAuditParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// ListLevyDifferencesParams defines parameters for ListLevyDifferences.
+type ListLevyDifferencesParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListLevyLinesParams defines parameters for ListLevyLines.
+type ListLevyLinesParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListLevyOrdersParams defines parameters for ListLevyOrders.
+type ListLevyOrdersParams struct {
+	Day        AuditDay      `form:"day" json:"day"`
+	MerchantId AuditMerchant `form:"merchant_id" json:"merchant_id"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetLevyCsvParams defines parameters for GetLevyCsv.
+type GetLevyCsvParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// GetLevyXlsxParams defines parameters for GetLevyXlsx.
+type GetLevyXlsxParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// ListTransfersParams defines parameters for ListTransfers.
+type ListTransfersParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+
+	// Account Those that touch this account
+	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetTrialBalanceParams defines parameters for GetTrialBalance.
+type GetTrialBalanceParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
 }
 
 // ListBrandsParams defines parameters for ListBrands.
@@ -9382,6 +10247,33 @@ type EditApplicationJSONRequestBody = ApplicationEdit
 // AcceptLevyAgreementJSONRequestBody defines body for AcceptLevyAgreement for application/json ContentType.
 type AcceptLevyAgreementJSONRequestBody = AgreementAcceptance
 
+// ProposeCorrectionJSONRequestBody defines body for ProposeCorrection for application/json ContentType.
+type ProposeCorrectionJSONRequestBody = NewCorrection
+
+// ApproveCorrectionJSONRequestBody defines body for ApproveCorrection for application/json ContentType.
+type ApproveCorrectionJSONRequestBody = CorrectionApproval
+
+// RefuseCorrectionJSONRequestBody defines body for RefuseCorrection for application/json ContentType.
+type RefuseCorrectionJSONRequestBody = AuditReason
+
+// OpenFindingJSONRequestBody defines body for OpenFinding for application/json ContentType.
+type OpenFindingJSONRequestBody = NewFinding
+
+// AcceptFindingJSONRequestBody defines body for AcceptFinding for application/json ContentType.
+type AcceptFindingJSONRequestBody = FindingText
+
+// AnswerFindingJSONRequestBody defines body for AnswerFinding for application/json ContentType.
+type AnswerFindingJSONRequestBody = FindingText
+
+// CloseFindingJSONRequestBody defines body for CloseFinding for application/json ContentType.
+type CloseFindingJSONRequestBody = FindingText
+
+// InsistFindingJSONRequestBody defines body for InsistFinding for application/json ContentType.
+type InsistFindingJSONRequestBody = FindingText
+
+// SealPeriodJSONRequestBody defines body for SealPeriod for application/json ContentType.
+type SealPeriodJSONRequestBody = SealRequest
+
 // SetCartLineJSONRequestBody defines body for SetCartLine for application/json ContentType.
 type SetCartLineJSONRequestBody = CartLineChange
 
@@ -9773,6 +10665,13 @@ type ClientInterface interface {
 	// Corresponds with GET /log/key (the `GetLogKey` operationId).
 	GetLogKey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetWitnessedCheckpoint The newest checkpoint that a witness has cosigned
+	//
+	// A signed note as `/log/checkpoint`, with the cosignatures of all witnesses who cosigned it (C2SP tlog-cosignature). It may be some seconds older than the newest.
+	//
+	// Corresponds with GET /log/witnessed (the `GetWitnessedCheckpoint` operationId).
+	GetWitnessedCheckpoint(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetContract This document
 	//
 	// Corresponds with GET /openapi.yaml (the `GetContract` operationId).
@@ -9882,6 +10781,233 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
 	SubmitApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCorrections Corrections of transfers, the newest first
+	//
+	// Corresponds with GET /v1/audit/corrections (the `ListCorrections` operationId).
+	ListCorrections(ctx context.Context, params *ListCorrectionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeCorrectionWithBody Propose what is to be booked instead of a transfer that was wrong
+	//
+	// A correction touches neither the fund nor goods, shipping, tenths or grants: those come back by refunds and returns alone.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/audit/corrections (the `ProposeCorrection` operationId).
+	ProposeCorrectionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeCorrection Propose what is to be booked instead of a transfer that was wrong
+	//
+	// A correction touches neither the fund nor goods, shipping, tenths or grants: those come back by refunds and returns alone.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/audit/corrections (the `ProposeCorrection` operationId).
+	ProposeCorrection(ctx context.Context, body ProposeCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveCorrectionWithBody Approve exactly what another person proposed; it is booked and its reason published
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/audit/corrections/{correction_id}/approve (the `ApproveCorrection` operationId).
+	ApproveCorrectionWithBody(ctx context.Context, correctionId CorrectionId, params *ApproveCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveCorrection Approve exactly what another person proposed; it is booked and its reason published
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/audit/corrections/{correction_id}/approve (the `ApproveCorrection` operationId).
+	ApproveCorrection(ctx context.Context, correctionId CorrectionId, params *ApproveCorrectionParams, body ApproveCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefuseCorrectionWithBody Refuse what another person proposed, or withdraw one's own
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/audit/corrections/{correction_id}/refuse (the `RefuseCorrection` operationId).
+	RefuseCorrectionWithBody(ctx context.Context, correctionId CorrectionId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RefuseCorrection Refuse what another person proposed, or withdraw one's own
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/audit/corrections/{correction_id}/refuse (the `RefuseCorrection` operationId).
+	RefuseCorrection(ctx context.Context, correctionId CorrectionId, body RefuseCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListFindings Findings, the newest first
+	//
+	// Corresponds with GET /v1/audit/findings (the `ListFindings` operationId).
+	ListFindings(ctx context.Context, params *ListFindingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenFindingWithBody Open a finding and ask for an answer
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/audit/findings (the `OpenFinding` operationId).
+	OpenFindingWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenFinding Open a finding and ask for an answer
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/audit/findings (the `OpenFinding` operationId).
+	OpenFinding(ctx context.Context, body OpenFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetFinding A finding with everything that was said of it
+	//
+	// Corresponds with GET /v1/audit/findings/{finding_id} (the `GetFinding` operationId).
+	GetFinding(ctx context.Context, findingId FindingId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptFindingWithBody Say that an answer is good enough and to be carried out
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/accept (the `AcceptFinding` operationId).
+	AcceptFindingWithBody(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptFinding Say that an answer is good enough and to be carried out
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/accept (the `AcceptFinding` operationId).
+	AcceptFinding(ctx context.Context, findingId FindingId, body AcceptFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AnswerFindingWithBody Answer a finding
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/answer (the `AnswerFinding` operationId).
+	AnswerFindingWithBody(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AnswerFinding Answer a finding
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/answer (the `AnswerFinding` operationId).
+	AnswerFinding(ctx context.Context, findingId FindingId, body AnswerFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CloseFindingWithBody Close a finding that is settled, or was none
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/close (the `CloseFinding` operationId).
+	CloseFindingWithBody(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CloseFinding Close a finding that is settled, or was none
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/close (the `CloseFinding` operationId).
+	CloseFinding(ctx context.Context, findingId FindingId, body CloseFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InsistFindingWithBody Say that an answer is not good enough
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/insist (the `InsistFinding` operationId).
+	InsistFindingWithBody(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InsistFinding Say that an answer is not good enough
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/insist (the `InsistFinding` operationId).
+	InsistFinding(ctx context.Context, findingId FindingId, body InsistFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetGrantsJson The grants that were promised in a period as 360Giving has them
+	//
+	// Corresponds with GET /v1/audit/grants.json (the `GetGrantsJson` operationId).
+	GetGrantsJson(ctx context.Context, params *GetGrantsJsonParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetJournalBeancount The book of a period for beancount (version 2), with assertions of every balance
+	//
+	// In yuan; the last decimal is a li. One transaction for each transfer, with its id and the index of its leaf; balances are asserted at the end of each day and of the period.
+	//
+	// Corresponds with GET /v1/audit/journal.beancount (the `GetJournalBeancount` operationId).
+	GetJournalBeancount(ctx context.Context, params *GetJournalBeancountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetJournalCsv The moves of a period as CSV
+	//
+	// Corresponds with GET /v1/audit/journal.csv (the `GetJournalCsv` operationId).
+	GetJournalCsv(ctx context.Context, params *GetJournalCsvParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetJournalHledger The book of a period for hledger, with assertions of every balance
+	//
+	// In yuan; the last decimal is a li. One transaction for each transfer, with its id and the index of its leaf; balances are asserted at the end of each day and of the period.
+	//
+	// Corresponds with GET /v1/audit/journal.hledger (the `GetJournalHledger` operationId).
+	GetJournalHledger(ctx context.Context, params *GetJournalHledgerParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetJournalXlsx The moves of a period as a book, with the trial balance
+	//
+	// Corresponds with GET /v1/audit/journal.xlsx (the `GetJournalXlsx` operationId).
+	GetJournalXlsx(ctx context.Context, params *GetJournalXlsxParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLevyAudit Orders, one tenth of them, the book and the provider, summed over a period
+	//
+	// Goods are counted when they were paid for, and what came back when it was given back (a refund or a lost dispute). The audit is in order when `agrees` and `differences` is 0.
+	//
+	// Corresponds with GET /v1/audit/levy (the `GetLevyAudit` operationId).
+	GetLevyAudit(ctx context.Context, params *GetLevyAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListLevyDifferences Everything on which orders, book and provider do not agree, oldest first
+	//
+	// Corresponds with GET /v1/audit/levy-differences (the `ListLevyDifferences` operationId).
+	ListLevyDifferences(ctx context.Context, params *ListLevyDifferencesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListLevyLines The levy audit by day and enterprise, oldest first
+	//
+	// Corresponds with GET /v1/audit/levy-lines (the `ListLevyLines` operationId).
+	ListLevyLines(ctx context.Context, params *ListLevyLinesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListLevyOrders The sales and returns of an enterprise on a day, with their transfers and leaves
+	//
+	// Corresponds with GET /v1/audit/levy-orders (the `ListLevyOrders` operationId).
+	ListLevyOrders(ctx context.Context, params *ListLevyOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLevyCsv The levy audit by day and enterprise as CSV
+	//
+	// Corresponds with GET /v1/audit/levy.csv (the `GetLevyCsv` operationId).
+	GetLevyCsv(ctx context.Context, params *GetLevyCsvParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLevyXlsx The levy audit by day and enterprise as a book
+	//
+	// Corresponds with GET /v1/audit/levy.xlsx (the `GetLevyXlsx` operationId).
+	GetLevyXlsx(ctx context.Context, params *GetLevyXlsxParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSeals The months that are sealed, the newest first
+	//
+	// Corresponds with GET /v1/audit/seals (the `ListSeals` operationId).
+	ListSeals(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SealPeriodWithBody Seal a month that is over: its figures are published, and nothing is booked in it any more
+	//
+	// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/audit/seals (the `SealPeriod` operationId).
+	SealPeriodWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SealPeriod Seal a month that is over: its figures are published, and nothing is booked in it any more
+	//
+	// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/audit/seals (the `SealPeriod` operationId).
+	SealPeriod(ctx context.Context, body SealPeriodJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTransfers The transfers of a period, or those that touch an account, oldest first
+	//
+	// Corresponds with GET /v1/audit/transfers (the `ListTransfers` operationId).
+	ListTransfers(ctx context.Context, params *ListTransfersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTrialBalance Every account of the book over a period
+	//
+	// Openings sum to zero, and so do closings. That of a moment is the closing of a period that ends with it.
+	//
+	// Corresponds with GET /v1/audit/trial-balance (the `GetTrialBalance` operationId).
+	GetTrialBalance(ctx context.Context, params *GetTrialBalanceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListBrands Brands of villages, by code
 	//
@@ -12083,6 +13209,11 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/public/assistance-tracks (the `ListAssistanceTracks` operationId).
 	ListAssistanceTracks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetAuditState What everybody may know of the audit
+	//
+	// Corresponds with GET /v1/public/audit (the `GetAuditState` operationId).
+	GetAuditState(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDocuments What was published, the newest first
 	//
 	// Corresponds with GET /v1/public/documents (the `ListDocuments` operationId).
@@ -12214,6 +13345,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/public/trace/outflows/{outflow}/levies (the `ListOutflowLevies` operationId).
 	ListOutflowLevies(ctx context.Context, outflow int64, params *ListOutflowLeviesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWitnesses Who is asked to cosign the log, and what each has seen when
+	//
+	// Corresponds with GET /v1/public/witnesses (the `ListWitnesses` operationId).
+	ListWitnesses(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	//
@@ -12382,6 +13518,23 @@ func (c *Client) GetLogCheckpoint(ctx context.Context, reqEditors ...RequestEdit
 // Corresponds with GET /log/key (the `GetLogKey` operationId).
 func (c *Client) GetLogKey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetLogKeyRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWitnessedCheckpoint The newest checkpoint that a witness has cosigned
+//
+// A signed note as `/log/checkpoint`, with the cosignatures of all witnesses who cosigned it (C2SP tlog-cosignature). It may be some seconds older than the newest.
+//
+// Corresponds with GET /log/witnessed (the `GetWitnessedCheckpoint` operationId).
+func (c *Client) GetWitnessedCheckpoint(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWitnessedCheckpointRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -12652,6 +13805,583 @@ func (c *Client) LinkApplicationFile(ctx context.Context, applicationId Applicat
 // Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
 func (c *Client) SubmitApplication(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSubmitApplicationRequest(c.Server, applicationId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCorrections Corrections of transfers, the newest first
+//
+// Corresponds with GET /v1/audit/corrections (the `ListCorrections` operationId).
+func (c *Client) ListCorrections(ctx context.Context, params *ListCorrectionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCorrectionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeCorrectionWithBody Propose what is to be booked instead of a transfer that was wrong
+//
+// A correction touches neither the fund nor goods, shipping, tenths or grants: those come back by refunds and returns alone.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/audit/corrections (the `ProposeCorrection` operationId).
+func (c *Client) ProposeCorrectionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeCorrectionRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeCorrection Propose what is to be booked instead of a transfer that was wrong
+//
+// A correction touches neither the fund nor goods, shipping, tenths or grants: those come back by refunds and returns alone.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/audit/corrections (the `ProposeCorrection` operationId).
+func (c *Client) ProposeCorrection(ctx context.Context, body ProposeCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeCorrectionRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveCorrectionWithBody Approve exactly what another person proposed; it is booked and its reason published
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/audit/corrections/{correction_id}/approve (the `ApproveCorrection` operationId).
+func (c *Client) ApproveCorrectionWithBody(ctx context.Context, correctionId CorrectionId, params *ApproveCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveCorrectionRequestWithBody(c.Server, correctionId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveCorrection Approve exactly what another person proposed; it is booked and its reason published
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/audit/corrections/{correction_id}/approve (the `ApproveCorrection` operationId).
+func (c *Client) ApproveCorrection(ctx context.Context, correctionId CorrectionId, params *ApproveCorrectionParams, body ApproveCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveCorrectionRequest(c.Server, correctionId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefuseCorrectionWithBody Refuse what another person proposed, or withdraw one's own
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/audit/corrections/{correction_id}/refuse (the `RefuseCorrection` operationId).
+func (c *Client) RefuseCorrectionWithBody(ctx context.Context, correctionId CorrectionId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefuseCorrectionRequestWithBody(c.Server, correctionId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RefuseCorrection Refuse what another person proposed, or withdraw one's own
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/audit/corrections/{correction_id}/refuse (the `RefuseCorrection` operationId).
+func (c *Client) RefuseCorrection(ctx context.Context, correctionId CorrectionId, body RefuseCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefuseCorrectionRequest(c.Server, correctionId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListFindings Findings, the newest first
+//
+// Corresponds with GET /v1/audit/findings (the `ListFindings` operationId).
+func (c *Client) ListFindings(ctx context.Context, params *ListFindingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListFindingsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenFindingWithBody Open a finding and ask for an answer
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/audit/findings (the `OpenFinding` operationId).
+func (c *Client) OpenFindingWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenFindingRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenFinding Open a finding and ask for an answer
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/audit/findings (the `OpenFinding` operationId).
+func (c *Client) OpenFinding(ctx context.Context, body OpenFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenFindingRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetFinding A finding with everything that was said of it
+//
+// Corresponds with GET /v1/audit/findings/{finding_id} (the `GetFinding` operationId).
+func (c *Client) GetFinding(ctx context.Context, findingId FindingId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetFindingRequest(c.Server, findingId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptFindingWithBody Say that an answer is good enough and to be carried out
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/accept (the `AcceptFinding` operationId).
+func (c *Client) AcceptFindingWithBody(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptFindingRequestWithBody(c.Server, findingId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptFinding Say that an answer is good enough and to be carried out
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/accept (the `AcceptFinding` operationId).
+func (c *Client) AcceptFinding(ctx context.Context, findingId FindingId, body AcceptFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptFindingRequest(c.Server, findingId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AnswerFindingWithBody Answer a finding
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/answer (the `AnswerFinding` operationId).
+func (c *Client) AnswerFindingWithBody(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAnswerFindingRequestWithBody(c.Server, findingId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AnswerFinding Answer a finding
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/answer (the `AnswerFinding` operationId).
+func (c *Client) AnswerFinding(ctx context.Context, findingId FindingId, body AnswerFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAnswerFindingRequest(c.Server, findingId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CloseFindingWithBody Close a finding that is settled, or was none
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/close (the `CloseFinding` operationId).
+func (c *Client) CloseFindingWithBody(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseFindingRequestWithBody(c.Server, findingId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CloseFinding Close a finding that is settled, or was none
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/close (the `CloseFinding` operationId).
+func (c *Client) CloseFinding(ctx context.Context, findingId FindingId, body CloseFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseFindingRequest(c.Server, findingId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InsistFindingWithBody Say that an answer is not good enough
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/insist (the `InsistFinding` operationId).
+func (c *Client) InsistFindingWithBody(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInsistFindingRequestWithBody(c.Server, findingId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InsistFinding Say that an answer is not good enough
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/insist (the `InsistFinding` operationId).
+func (c *Client) InsistFinding(ctx context.Context, findingId FindingId, body InsistFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInsistFindingRequest(c.Server, findingId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetGrantsJson The grants that were promised in a period as 360Giving has them
+//
+// Corresponds with GET /v1/audit/grants.json (the `GetGrantsJson` operationId).
+func (c *Client) GetGrantsJson(ctx context.Context, params *GetGrantsJsonParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGrantsJsonRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJournalBeancount The book of a period for beancount (version 2), with assertions of every balance
+//
+// In yuan; the last decimal is a li. One transaction for each transfer, with its id and the index of its leaf; balances are asserted at the end of each day and of the period.
+//
+// Corresponds with GET /v1/audit/journal.beancount (the `GetJournalBeancount` operationId).
+func (c *Client) GetJournalBeancount(ctx context.Context, params *GetJournalBeancountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJournalBeancountRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJournalCsv The moves of a period as CSV
+//
+// Corresponds with GET /v1/audit/journal.csv (the `GetJournalCsv` operationId).
+func (c *Client) GetJournalCsv(ctx context.Context, params *GetJournalCsvParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJournalCsvRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJournalHledger The book of a period for hledger, with assertions of every balance
+//
+// In yuan; the last decimal is a li. One transaction for each transfer, with its id and the index of its leaf; balances are asserted at the end of each day and of the period.
+//
+// Corresponds with GET /v1/audit/journal.hledger (the `GetJournalHledger` operationId).
+func (c *Client) GetJournalHledger(ctx context.Context, params *GetJournalHledgerParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJournalHledgerRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJournalXlsx The moves of a period as a book, with the trial balance
+//
+// Corresponds with GET /v1/audit/journal.xlsx (the `GetJournalXlsx` operationId).
+func (c *Client) GetJournalXlsx(ctx context.Context, params *GetJournalXlsxParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJournalXlsxRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLevyAudit Orders, one tenth of them, the book and the provider, summed over a period
+//
+// Goods are counted when they were paid for, and what came back when it was given back (a refund or a lost dispute). The audit is in order when `agrees` and `differences` is 0.
+//
+// Corresponds with GET /v1/audit/levy (the `GetLevyAudit` operationId).
+func (c *Client) GetLevyAudit(ctx context.Context, params *GetLevyAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLevyAuditRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLevyDifferences Everything on which orders, book and provider do not agree, oldest first
+//
+// Corresponds with GET /v1/audit/levy-differences (the `ListLevyDifferences` operationId).
+func (c *Client) ListLevyDifferences(ctx context.Context, params *ListLevyDifferencesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLevyDifferencesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLevyLines The levy audit by day and enterprise, oldest first
+//
+// Corresponds with GET /v1/audit/levy-lines (the `ListLevyLines` operationId).
+func (c *Client) ListLevyLines(ctx context.Context, params *ListLevyLinesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLevyLinesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLevyOrders The sales and returns of an enterprise on a day, with their transfers and leaves
+//
+// Corresponds with GET /v1/audit/levy-orders (the `ListLevyOrders` operationId).
+func (c *Client) ListLevyOrders(ctx context.Context, params *ListLevyOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLevyOrdersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLevyCsv The levy audit by day and enterprise as CSV
+//
+// Corresponds with GET /v1/audit/levy.csv (the `GetLevyCsv` operationId).
+func (c *Client) GetLevyCsv(ctx context.Context, params *GetLevyCsvParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLevyCsvRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLevyXlsx The levy audit by day and enterprise as a book
+//
+// Corresponds with GET /v1/audit/levy.xlsx (the `GetLevyXlsx` operationId).
+func (c *Client) GetLevyXlsx(ctx context.Context, params *GetLevyXlsxParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLevyXlsxRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSeals The months that are sealed, the newest first
+//
+// Corresponds with GET /v1/audit/seals (the `ListSeals` operationId).
+func (c *Client) ListSeals(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSealsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SealPeriodWithBody Seal a month that is over: its figures are published, and nothing is booked in it any more
+//
+// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/audit/seals (the `SealPeriod` operationId).
+func (c *Client) SealPeriodWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSealPeriodRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SealPeriod Seal a month that is over: its figures are published, and nothing is booked in it any more
+//
+// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/audit/seals (the `SealPeriod` operationId).
+func (c *Client) SealPeriod(ctx context.Context, body SealPeriodJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSealPeriodRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTransfers The transfers of a period, or those that touch an account, oldest first
+//
+// Corresponds with GET /v1/audit/transfers (the `ListTransfers` operationId).
+func (c *Client) ListTransfers(ctx context.Context, params *ListTransfersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTransfersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTrialBalance Every account of the book over a period
+//
+// Openings sum to zero, and so do closings. That of a moment is the closing of a period that ends with it.
+//
+// Corresponds with GET /v1/audit/trial-balance (the `GetTrialBalance` operationId).
+func (c *Client) GetTrialBalance(ctx context.Context, params *GetTrialBalanceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTrialBalanceRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -18192,6 +19922,21 @@ func (c *Client) ListAssistanceTracks(ctx context.Context, reqEditors ...Request
 	return c.Client.Do(req)
 }
 
+// GetAuditState What everybody may know of the audit
+//
+// Corresponds with GET /v1/public/audit (the `GetAuditState` operationId).
+func (c *Client) GetAuditState(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAuditStateRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListDocuments What was published, the newest first
 //
 // Corresponds with GET /v1/public/documents (the `ListDocuments` operationId).
@@ -18554,6 +20299,21 @@ func (c *Client) ListOutflows(ctx context.Context, params *ListOutflowsParams, r
 // Corresponds with GET /v1/public/trace/outflows/{outflow}/levies (the `ListOutflowLevies` operationId).
 func (c *Client) ListOutflowLevies(ctx context.Context, outflow int64, params *ListOutflowLeviesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListOutflowLeviesRequest(c.Server, outflow, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWitnesses Who is asked to cosign the log, and what each has seen when
+//
+// Corresponds with GET /v1/public/witnesses (the `ListWitnesses` operationId).
+func (c *Client) ListWitnesses(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWitnessesRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -18958,6 +20718,33 @@ func NewGetLogKeyRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/log/key")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetWitnessedCheckpointRequest constructs an http.Request for the GetWitnessedCheckpoint method
+func NewGetWitnessedCheckpointRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/log/witnessed")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -19493,6 +21280,1500 @@ func NewSubmitApplicationRequest(server string, applicationId ApplicationId) (*h
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListCorrectionsRequest constructs an http.Request for the ListCorrections method
+func NewListCorrectionsRequest(server string, params *ListCorrectionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/corrections")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProposeCorrectionRequest calls the generic ProposeCorrection builder with application/json body
+func NewProposeCorrectionRequest(server string, body ProposeCorrectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeCorrectionRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewProposeCorrectionRequestWithBody constructs an http.Request for the ProposeCorrection method, with any body, and a specified content type
+func NewProposeCorrectionRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/corrections")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewApproveCorrectionRequest calls the generic ApproveCorrection builder with application/json body
+func NewApproveCorrectionRequest(server string, correctionId CorrectionId, params *ApproveCorrectionParams, body ApproveCorrectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApproveCorrectionRequestWithBody(server, correctionId, params, "application/json", bodyReader)
+}
+
+// NewApproveCorrectionRequestWithBody constructs an http.Request for the ApproveCorrection method, with any body, and a specified content type
+func NewApproveCorrectionRequestWithBody(server string, correctionId CorrectionId, params *ApproveCorrectionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "correction_id", correctionId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/corrections/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewRefuseCorrectionRequest calls the generic RefuseCorrection builder with application/json body
+func NewRefuseCorrectionRequest(server string, correctionId CorrectionId, body RefuseCorrectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRefuseCorrectionRequestWithBody(server, correctionId, "application/json", bodyReader)
+}
+
+// NewRefuseCorrectionRequestWithBody constructs an http.Request for the RefuseCorrection method, with any body, and a specified content type
+func NewRefuseCorrectionRequestWithBody(server string, correctionId CorrectionId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "correction_id", correctionId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/corrections/%s/refuse", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListFindingsRequest constructs an http.Request for the ListFindings method
+func NewListFindingsRequest(server string, params *ListFindingsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/findings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewOpenFindingRequest calls the generic OpenFinding builder with application/json body
+func NewOpenFindingRequest(server string, body OpenFindingJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOpenFindingRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewOpenFindingRequestWithBody constructs an http.Request for the OpenFinding method, with any body, and a specified content type
+func NewOpenFindingRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/findings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetFindingRequest constructs an http.Request for the GetFinding method
+func NewGetFindingRequest(server string, findingId FindingId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "finding_id", findingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/findings/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAcceptFindingRequest calls the generic AcceptFinding builder with application/json body
+func NewAcceptFindingRequest(server string, findingId FindingId, body AcceptFindingJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAcceptFindingRequestWithBody(server, findingId, "application/json", bodyReader)
+}
+
+// NewAcceptFindingRequestWithBody constructs an http.Request for the AcceptFinding method, with any body, and a specified content type
+func NewAcceptFindingRequestWithBody(server string, findingId FindingId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "finding_id", findingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/findings/%s/accept", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewAnswerFindingRequest calls the generic AnswerFinding builder with application/json body
+func NewAnswerFindingRequest(server string, findingId FindingId, body AnswerFindingJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAnswerFindingRequestWithBody(server, findingId, "application/json", bodyReader)
+}
+
+// NewAnswerFindingRequestWithBody constructs an http.Request for the AnswerFinding method, with any body, and a specified content type
+func NewAnswerFindingRequestWithBody(server string, findingId FindingId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "finding_id", findingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/findings/%s/answer", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCloseFindingRequest calls the generic CloseFinding builder with application/json body
+func NewCloseFindingRequest(server string, findingId FindingId, body CloseFindingJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCloseFindingRequestWithBody(server, findingId, "application/json", bodyReader)
+}
+
+// NewCloseFindingRequestWithBody constructs an http.Request for the CloseFinding method, with any body, and a specified content type
+func NewCloseFindingRequestWithBody(server string, findingId FindingId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "finding_id", findingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/findings/%s/close", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewInsistFindingRequest calls the generic InsistFinding builder with application/json body
+func NewInsistFindingRequest(server string, findingId FindingId, body InsistFindingJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewInsistFindingRequestWithBody(server, findingId, "application/json", bodyReader)
+}
+
+// NewInsistFindingRequestWithBody constructs an http.Request for the InsistFinding method, with any body, and a specified content type
+func NewInsistFindingRequestWithBody(server string, findingId FindingId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "finding_id", findingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/findings/%s/insist", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetGrantsJsonRequest constructs an http.Request for the GetGrantsJson method
+func NewGetGrantsJsonRequest(server string, params *GetGrantsJsonParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/grants.json")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetJournalBeancountRequest constructs an http.Request for the GetJournalBeancount method
+func NewGetJournalBeancountRequest(server string, params *GetJournalBeancountParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/journal.beancount")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetJournalCsvRequest constructs an http.Request for the GetJournalCsv method
+func NewGetJournalCsvRequest(server string, params *GetJournalCsvParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/journal.csv")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetJournalHledgerRequest constructs an http.Request for the GetJournalHledger method
+func NewGetJournalHledgerRequest(server string, params *GetJournalHledgerParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/journal.hledger")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetJournalXlsxRequest constructs an http.Request for the GetJournalXlsx method
+func NewGetJournalXlsxRequest(server string, params *GetJournalXlsxParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/journal.xlsx")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetLevyAuditRequest constructs an http.Request for the GetLevyAudit method
+func NewGetLevyAuditRequest(server string, params *GetLevyAuditParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/levy")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListLevyDifferencesRequest constructs an http.Request for the ListLevyDifferences method
+func NewListLevyDifferencesRequest(server string, params *ListLevyDifferencesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/levy-differences")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListLevyLinesRequest constructs an http.Request for the ListLevyLines method
+func NewListLevyLinesRequest(server string, params *ListLevyLinesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/levy-lines")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListLevyOrdersRequest constructs an http.Request for the ListLevyOrders method
+func NewListLevyOrdersRequest(server string, params *ListLevyOrdersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/levy-orders")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "day", params.Day, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "merchant_id", params.MerchantId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetLevyCsvRequest constructs an http.Request for the GetLevyCsv method
+func NewGetLevyCsvRequest(server string, params *GetLevyCsvParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/levy.csv")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetLevyXlsxRequest constructs an http.Request for the GetLevyXlsx method
+func NewGetLevyXlsxRequest(server string, params *GetLevyXlsxParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/levy.xlsx")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListSealsRequest constructs an http.Request for the ListSeals method
+func NewListSealsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/seals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSealPeriodRequest calls the generic SealPeriod builder with application/json body
+func NewSealPeriodRequest(server string, body SealPeriodJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSealPeriodRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSealPeriodRequestWithBody constructs an http.Request for the SealPeriod method, with any body, and a specified content type
+func NewSealPeriodRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/seals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListTransfersRequest constructs an http.Request for the ListTransfers method
+func NewListTransfersRequest(server string, params *ListTransfersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/transfers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Account != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", *params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetTrialBalanceRequest constructs an http.Request for the GetTrialBalance method
+func NewGetTrialBalanceRequest(server string, params *GetTrialBalanceParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit/trial-balance")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -31822,6 +35103,33 @@ func NewListAssistanceTracksRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetAuditStateRequest constructs an http.Request for the GetAuditState method
+func NewGetAuditStateRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/audit")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListDocumentsRequest constructs an http.Request for the ListDocuments method
 func NewListDocumentsRequest(server string, params *ListDocumentsParams) (*http.Request, error) {
 	var err error
@@ -32926,6 +36234,33 @@ func NewListOutflowLeviesRequest(server string, outflow int64, params *ListOutfl
 	return req, nil
 }
 
+// NewListWitnessesRequest constructs an http.Request for the ListWitnesses method
+func NewListWitnessesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/witnesses")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListRegionsRequest constructs an http.Request for the ListRegions method
 func NewListRegionsRequest(server string, params *ListRegionsParams) (*http.Request, error) {
 	var err error
@@ -33713,6 +37048,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /log/key (the `GetLogKey` operationId).
 	GetLogKeyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetLogKeyResponse, error)
 
+	// GetWitnessedCheckpointWithResponse The newest checkpoint that a witness has cosigned
+	//
+	// A signed note as `/log/checkpoint`, with the cosignatures of all witnesses who cosigned it (C2SP tlog-cosignature). It may be some seconds older than the newest.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /log/witnessed (the `GetWitnessedCheckpoint` operationId).
+	GetWitnessedCheckpointWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetWitnessedCheckpointResponse, error)
+
 	// GetContractWithResponse This document
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -33838,6 +37182,267 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/applications/{application_id}/submit (the `SubmitApplication` operationId).
 	SubmitApplicationWithResponse(ctx context.Context, applicationId ApplicationId, reqEditors ...RequestEditorFn) (*SubmitApplicationResponse, error)
+
+	// ListCorrectionsWithResponse Corrections of transfers, the newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/corrections (the `ListCorrections` operationId).
+	ListCorrectionsWithResponse(ctx context.Context, params *ListCorrectionsParams, reqEditors ...RequestEditorFn) (*ListCorrectionsResponse, error)
+
+	// ProposeCorrectionWithBodyWithResponse Propose what is to be booked instead of a transfer that was wrong
+	//
+	// A correction touches neither the fund nor goods, shipping, tenths or grants: those come back by refunds and returns alone.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/corrections (the `ProposeCorrection` operationId).
+	ProposeCorrectionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeCorrectionResponse, error)
+
+	// ProposeCorrectionWithResponse Propose what is to be booked instead of a transfer that was wrong
+	//
+	// A correction touches neither the fund nor goods, shipping, tenths or grants: those come back by refunds and returns alone.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/corrections (the `ProposeCorrection` operationId).
+	ProposeCorrectionWithResponse(ctx context.Context, body ProposeCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeCorrectionResponse, error)
+
+	// ApproveCorrectionWithBodyWithResponse Approve exactly what another person proposed; it is booked and its reason published
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/corrections/{correction_id}/approve (the `ApproveCorrection` operationId).
+	ApproveCorrectionWithBodyWithResponse(ctx context.Context, correctionId CorrectionId, params *ApproveCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveCorrectionResponse, error)
+
+	// ApproveCorrectionWithResponse Approve exactly what another person proposed; it is booked and its reason published
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/corrections/{correction_id}/approve (the `ApproveCorrection` operationId).
+	ApproveCorrectionWithResponse(ctx context.Context, correctionId CorrectionId, params *ApproveCorrectionParams, body ApproveCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveCorrectionResponse, error)
+
+	// RefuseCorrectionWithBodyWithResponse Refuse what another person proposed, or withdraw one's own
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/corrections/{correction_id}/refuse (the `RefuseCorrection` operationId).
+	RefuseCorrectionWithBodyWithResponse(ctx context.Context, correctionId CorrectionId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefuseCorrectionResponse, error)
+
+	// RefuseCorrectionWithResponse Refuse what another person proposed, or withdraw one's own
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/corrections/{correction_id}/refuse (the `RefuseCorrection` operationId).
+	RefuseCorrectionWithResponse(ctx context.Context, correctionId CorrectionId, body RefuseCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*RefuseCorrectionResponse, error)
+
+	// ListFindingsWithResponse Findings, the newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/findings (the `ListFindings` operationId).
+	ListFindingsWithResponse(ctx context.Context, params *ListFindingsParams, reqEditors ...RequestEditorFn) (*ListFindingsResponse, error)
+
+	// OpenFindingWithBodyWithResponse Open a finding and ask for an answer
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/findings (the `OpenFinding` operationId).
+	OpenFindingWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenFindingResponse, error)
+
+	// OpenFindingWithResponse Open a finding and ask for an answer
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/findings (the `OpenFinding` operationId).
+	OpenFindingWithResponse(ctx context.Context, body OpenFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenFindingResponse, error)
+
+	// GetFindingWithResponse A finding with everything that was said of it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/findings/{finding_id} (the `GetFinding` operationId).
+	GetFindingWithResponse(ctx context.Context, findingId FindingId, reqEditors ...RequestEditorFn) (*GetFindingResponse, error)
+
+	// AcceptFindingWithBodyWithResponse Say that an answer is good enough and to be carried out
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/accept (the `AcceptFinding` operationId).
+	AcceptFindingWithBodyWithResponse(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptFindingResponse, error)
+
+	// AcceptFindingWithResponse Say that an answer is good enough and to be carried out
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/accept (the `AcceptFinding` operationId).
+	AcceptFindingWithResponse(ctx context.Context, findingId FindingId, body AcceptFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptFindingResponse, error)
+
+	// AnswerFindingWithBodyWithResponse Answer a finding
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/answer (the `AnswerFinding` operationId).
+	AnswerFindingWithBodyWithResponse(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AnswerFindingResponse, error)
+
+	// AnswerFindingWithResponse Answer a finding
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/answer (the `AnswerFinding` operationId).
+	AnswerFindingWithResponse(ctx context.Context, findingId FindingId, body AnswerFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*AnswerFindingResponse, error)
+
+	// CloseFindingWithBodyWithResponse Close a finding that is settled, or was none
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/close (the `CloseFinding` operationId).
+	CloseFindingWithBodyWithResponse(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CloseFindingResponse, error)
+
+	// CloseFindingWithResponse Close a finding that is settled, or was none
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/close (the `CloseFinding` operationId).
+	CloseFindingWithResponse(ctx context.Context, findingId FindingId, body CloseFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*CloseFindingResponse, error)
+
+	// InsistFindingWithBodyWithResponse Say that an answer is not good enough
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/insist (the `InsistFinding` operationId).
+	InsistFindingWithBodyWithResponse(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*InsistFindingResponse, error)
+
+	// InsistFindingWithResponse Say that an answer is not good enough
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/findings/{finding_id}/insist (the `InsistFinding` operationId).
+	InsistFindingWithResponse(ctx context.Context, findingId FindingId, body InsistFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*InsistFindingResponse, error)
+
+	// GetGrantsJsonWithResponse The grants that were promised in a period as 360Giving has them
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/grants.json (the `GetGrantsJson` operationId).
+	GetGrantsJsonWithResponse(ctx context.Context, params *GetGrantsJsonParams, reqEditors ...RequestEditorFn) (*GetGrantsJsonResponse, error)
+
+	// GetJournalBeancountWithResponse The book of a period for beancount (version 2), with assertions of every balance
+	//
+	// In yuan; the last decimal is a li. One transaction for each transfer, with its id and the index of its leaf; balances are asserted at the end of each day and of the period.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/journal.beancount (the `GetJournalBeancount` operationId).
+	GetJournalBeancountWithResponse(ctx context.Context, params *GetJournalBeancountParams, reqEditors ...RequestEditorFn) (*GetJournalBeancountResponse, error)
+
+	// GetJournalCsvWithResponse The moves of a period as CSV
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/journal.csv (the `GetJournalCsv` operationId).
+	GetJournalCsvWithResponse(ctx context.Context, params *GetJournalCsvParams, reqEditors ...RequestEditorFn) (*GetJournalCsvResponse, error)
+
+	// GetJournalHledgerWithResponse The book of a period for hledger, with assertions of every balance
+	//
+	// In yuan; the last decimal is a li. One transaction for each transfer, with its id and the index of its leaf; balances are asserted at the end of each day and of the period.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/journal.hledger (the `GetJournalHledger` operationId).
+	GetJournalHledgerWithResponse(ctx context.Context, params *GetJournalHledgerParams, reqEditors ...RequestEditorFn) (*GetJournalHledgerResponse, error)
+
+	// GetJournalXlsxWithResponse The moves of a period as a book, with the trial balance
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/journal.xlsx (the `GetJournalXlsx` operationId).
+	GetJournalXlsxWithResponse(ctx context.Context, params *GetJournalXlsxParams, reqEditors ...RequestEditorFn) (*GetJournalXlsxResponse, error)
+
+	// GetLevyAuditWithResponse Orders, one tenth of them, the book and the provider, summed over a period
+	//
+	// Goods are counted when they were paid for, and what came back when it was given back (a refund or a lost dispute). The audit is in order when `agrees` and `differences` is 0.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/levy (the `GetLevyAudit` operationId).
+	GetLevyAuditWithResponse(ctx context.Context, params *GetLevyAuditParams, reqEditors ...RequestEditorFn) (*GetLevyAuditResponse, error)
+
+	// ListLevyDifferencesWithResponse Everything on which orders, book and provider do not agree, oldest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/levy-differences (the `ListLevyDifferences` operationId).
+	ListLevyDifferencesWithResponse(ctx context.Context, params *ListLevyDifferencesParams, reqEditors ...RequestEditorFn) (*ListLevyDifferencesResponse, error)
+
+	// ListLevyLinesWithResponse The levy audit by day and enterprise, oldest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/levy-lines (the `ListLevyLines` operationId).
+	ListLevyLinesWithResponse(ctx context.Context, params *ListLevyLinesParams, reqEditors ...RequestEditorFn) (*ListLevyLinesResponse, error)
+
+	// ListLevyOrdersWithResponse The sales and returns of an enterprise on a day, with their transfers and leaves
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/levy-orders (the `ListLevyOrders` operationId).
+	ListLevyOrdersWithResponse(ctx context.Context, params *ListLevyOrdersParams, reqEditors ...RequestEditorFn) (*ListLevyOrdersResponse, error)
+
+	// GetLevyCsvWithResponse The levy audit by day and enterprise as CSV
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/levy.csv (the `GetLevyCsv` operationId).
+	GetLevyCsvWithResponse(ctx context.Context, params *GetLevyCsvParams, reqEditors ...RequestEditorFn) (*GetLevyCsvResponse, error)
+
+	// GetLevyXlsxWithResponse The levy audit by day and enterprise as a book
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/levy.xlsx (the `GetLevyXlsx` operationId).
+	GetLevyXlsxWithResponse(ctx context.Context, params *GetLevyXlsxParams, reqEditors ...RequestEditorFn) (*GetLevyXlsxResponse, error)
+
+	// ListSealsWithResponse The months that are sealed, the newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/seals (the `ListSeals` operationId).
+	ListSealsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSealsResponse, error)
+
+	// SealPeriodWithBodyWithResponse Seal a month that is over: its figures are published, and nothing is booked in it any more
+	//
+	// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/seals (the `SealPeriod` operationId).
+	SealPeriodWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SealPeriodResponse, error)
+
+	// SealPeriodWithResponse Seal a month that is over: its figures are published, and nothing is booked in it any more
+	//
+	// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/audit/seals (the `SealPeriod` operationId).
+	SealPeriodWithResponse(ctx context.Context, body SealPeriodJSONRequestBody, reqEditors ...RequestEditorFn) (*SealPeriodResponse, error)
+
+	// ListTransfersWithResponse The transfers of a period, or those that touch an account, oldest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/transfers (the `ListTransfers` operationId).
+	ListTransfersWithResponse(ctx context.Context, params *ListTransfersParams, reqEditors ...RequestEditorFn) (*ListTransfersResponse, error)
+
+	// GetTrialBalanceWithResponse Every account of the book over a period
+	//
+	// Openings sum to zero, and so do closings. That of a moment is the closing of a period that ends with it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit/trial-balance (the `GetTrialBalance` operationId).
+	GetTrialBalanceWithResponse(ctx context.Context, params *GetTrialBalanceParams, reqEditors ...RequestEditorFn) (*GetTrialBalanceResponse, error)
 
 	// ListBrandsWithResponse Brands of villages, by code
 	//
@@ -36327,6 +39932,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/public/assistance-tracks (the `ListAssistanceTracks` operationId).
 	ListAssistanceTracksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAssistanceTracksResponse, error)
 
+	// GetAuditStateWithResponse What everybody may know of the audit
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/audit (the `GetAuditState` operationId).
+	GetAuditStateWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetAuditStateResponse, error)
+
 	// ListDocumentsWithResponse What was published, the newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -36502,6 +40114,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/public/trace/outflows/{outflow}/levies (the `ListOutflowLevies` operationId).
 	ListOutflowLeviesWithResponse(ctx context.Context, outflow int64, params *ListOutflowLeviesParams, reqEditors ...RequestEditorFn) (*ListOutflowLeviesResponse, error)
+
+	// ListWitnessesWithResponse Who is asked to cosign the log, and what each has seen when
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/witnesses (the `ListWitnesses` operationId).
+	ListWitnessesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListWitnessesResponse, error)
 
 	// ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
 	//
@@ -36808,6 +40427,54 @@ func (r GetLogKeyResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetLogKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetWitnessedCheckpointResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetWitnessedCheckpointResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetWitnessedCheckpointResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetWitnessedCheckpointResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetWitnessedCheckpointResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetWitnessedCheckpointResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetWitnessedCheckpointResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -37657,6 +41324,1905 @@ func (r SubmitApplicationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r SubmitApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListCorrectionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CorrectionPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCorrectionsResponse) GetJSON200() *CorrectionPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListCorrectionsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListCorrectionsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListCorrectionsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCorrectionsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCorrectionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCorrectionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCorrectionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCorrectionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeCorrectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *AuditCorrection
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeCorrectionResponse) GetJSON201() *AuditCorrection {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeCorrectionResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeCorrectionResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeCorrectionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ProposeCorrectionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeCorrectionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeCorrectionResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ProposeCorrectionResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeCorrectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeCorrectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeCorrectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeCorrectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApproveCorrectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuditCorrection
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveCorrectionResponse) GetJSON200() *AuditCorrection {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApproveCorrectionResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApproveCorrectionResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApproveCorrectionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApproveCorrectionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApproveCorrectionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApproveCorrectionResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveCorrectionResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveCorrectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveCorrectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveCorrectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveCorrectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RefuseCorrectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuditCorrection
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RefuseCorrectionResponse) GetJSON200() *AuditCorrection {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RefuseCorrectionResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RefuseCorrectionResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RefuseCorrectionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RefuseCorrectionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RefuseCorrectionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RefuseCorrectionResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RefuseCorrectionResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RefuseCorrectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RefuseCorrectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RefuseCorrectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RefuseCorrectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListFindingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FindingPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListFindingsResponse) GetJSON200() *FindingPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListFindingsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListFindingsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListFindingsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListFindingsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListFindingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListFindingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListFindingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListFindingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type OpenFindingResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Finding
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r OpenFindingResponse) GetJSON201() *Finding {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r OpenFindingResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r OpenFindingResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r OpenFindingResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r OpenFindingResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenFindingResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenFindingResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenFindingResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenFindingResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetFindingResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FindingThread
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetFindingResponse) GetJSON200() *FindingThread {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetFindingResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetFindingResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetFindingResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetFindingResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetFindingResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetFindingResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetFindingResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetFindingResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetFindingResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AcceptFindingResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Finding
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcceptFindingResponse) GetJSON200() *Finding {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AcceptFindingResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AcceptFindingResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AcceptFindingResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AcceptFindingResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AcceptFindingResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AcceptFindingResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AcceptFindingResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcceptFindingResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcceptFindingResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcceptFindingResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AnswerFindingResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Finding
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AnswerFindingResponse) GetJSON200() *Finding {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AnswerFindingResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AnswerFindingResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AnswerFindingResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AnswerFindingResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AnswerFindingResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AnswerFindingResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AnswerFindingResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AnswerFindingResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AnswerFindingResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AnswerFindingResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AnswerFindingResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CloseFindingResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Finding
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CloseFindingResponse) GetJSON200() *Finding {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CloseFindingResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CloseFindingResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CloseFindingResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CloseFindingResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CloseFindingResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CloseFindingResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CloseFindingResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CloseFindingResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CloseFindingResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CloseFindingResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type InsistFindingResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Finding
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r InsistFindingResponse) GetJSON200() *Finding {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r InsistFindingResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r InsistFindingResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r InsistFindingResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r InsistFindingResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r InsistFindingResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r InsistFindingResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r InsistFindingResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r InsistFindingResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r InsistFindingResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r InsistFindingResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetGrantsJsonResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GivingGrants
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetGrantsJsonResponse) GetJSON200() *GivingGrants {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetGrantsJsonResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetGrantsJsonResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetGrantsJsonResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetGrantsJsonResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetGrantsJsonResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetGrantsJsonResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetGrantsJsonResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetGrantsJsonResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetJournalBeancountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetJournalBeancountResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetJournalBeancountResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetJournalBeancountResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetJournalBeancountResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJournalBeancountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJournalBeancountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJournalBeancountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetJournalBeancountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetJournalCsvResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetJournalCsvResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetJournalCsvResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetJournalCsvResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetJournalCsvResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJournalCsvResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJournalCsvResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJournalCsvResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetJournalCsvResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetJournalHledgerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetJournalHledgerResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetJournalHledgerResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetJournalHledgerResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetJournalHledgerResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJournalHledgerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJournalHledgerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJournalHledgerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetJournalHledgerResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetJournalXlsxResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetJournalXlsxResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetJournalXlsxResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetJournalXlsxResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetJournalXlsxResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetJournalXlsxResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJournalXlsxResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJournalXlsxResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJournalXlsxResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetJournalXlsxResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetLevyAuditResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LevyAudit
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetLevyAuditResponse) GetJSON200() *LevyAudit {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetLevyAuditResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetLevyAuditResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetLevyAuditResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetLevyAuditResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLevyAuditResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLevyAuditResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLevyAuditResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLevyAuditResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListLevyDifferencesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LevyDifferencePage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLevyDifferencesResponse) GetJSON200() *LevyDifferencePage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListLevyDifferencesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListLevyDifferencesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListLevyDifferencesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListLevyDifferencesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLevyDifferencesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLevyDifferencesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLevyDifferencesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLevyDifferencesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListLevyLinesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LevyLinePage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLevyLinesResponse) GetJSON200() *LevyLinePage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListLevyLinesResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListLevyLinesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListLevyLinesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListLevyLinesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLevyLinesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLevyLinesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLevyLinesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLevyLinesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListLevyOrdersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LevyOrderPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLevyOrdersResponse) GetJSON200() *LevyOrderPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListLevyOrdersResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListLevyOrdersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListLevyOrdersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListLevyOrdersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLevyOrdersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLevyOrdersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLevyOrdersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLevyOrdersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetLevyCsvResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetLevyCsvResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetLevyCsvResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetLevyCsvResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetLevyCsvResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLevyCsvResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLevyCsvResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLevyCsvResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLevyCsvResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetLevyXlsxResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetLevyXlsxResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetLevyXlsxResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetLevyXlsxResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetLevyXlsxResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLevyXlsxResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLevyXlsxResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLevyXlsxResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLevyXlsxResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSealsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SealList
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSealsResponse) GetJSON200() *SealList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListSealsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListSealsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListSealsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSealsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSealsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSealsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSealsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SealPeriodResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Seal
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Refused
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SealPeriodResponse) GetJSON200() *Seal {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SealPeriodResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SealPeriodResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SealPeriodResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SealPeriodResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SealPeriodResponse) GetApplicationproblemJSON422() *Refused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SealPeriodResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SealPeriodResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SealPeriodResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SealPeriodResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SealPeriodResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListTransfersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TransferPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTransfersResponse) GetJSON200() *TransferPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListTransfersResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListTransfersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListTransfersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListTransfersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTransfersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTransfersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTransfersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTransfersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetTrialBalanceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TrialBalance
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTrialBalanceResponse) GetJSON200() *TrialBalance {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetTrialBalanceResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetTrialBalanceResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetTrialBalanceResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTrialBalanceResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTrialBalanceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTrialBalanceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTrialBalanceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTrialBalanceResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -56862,6 +62428,54 @@ func (r ListAssistanceTracksResponse) ContentType() string {
 	return ""
 }
 
+type GetAuditStateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuditState
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAuditStateResponse) GetJSON200() *AuditState {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetAuditStateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAuditStateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAuditStateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAuditStateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAuditStateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListDocumentsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -58148,6 +63762,54 @@ func (r ListOutflowLeviesResponse) ContentType() string {
 	return ""
 }
 
+type ListWitnessesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WitnessList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWitnessesResponse) GetJSON200() *WitnessList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListWitnessesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWitnessesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWitnessesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWitnessesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWitnessesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRegionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -59049,6 +64711,21 @@ func (c *ClientWithResponses) GetLogKeyWithResponse(ctx context.Context, reqEdit
 	return ParseGetLogKeyResponse(rsp)
 }
 
+// GetWitnessedCheckpointWithResponse The newest checkpoint that a witness has cosigned
+//
+// A signed note as `/log/checkpoint`, with the cosignatures of all witnesses who cosigned it (C2SP tlog-cosignature). It may be some seconds older than the newest.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /log/witnessed (the `GetWitnessedCheckpoint` operationId).
+func (c *ClientWithResponses) GetWitnessedCheckpointWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetWitnessedCheckpointResponse, error) {
+	rsp, err := c.GetWitnessedCheckpoint(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetWitnessedCheckpointResponse(rsp)
+}
+
 // GetContractWithResponse This document
 //
 // Returns a wrapper object for the known response body format(s).
@@ -59269,6 +64946,477 @@ func (c *ClientWithResponses) SubmitApplicationWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseSubmitApplicationResponse(rsp)
+}
+
+// ListCorrectionsWithResponse Corrections of transfers, the newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/corrections (the `ListCorrections` operationId).
+func (c *ClientWithResponses) ListCorrectionsWithResponse(ctx context.Context, params *ListCorrectionsParams, reqEditors ...RequestEditorFn) (*ListCorrectionsResponse, error) {
+	rsp, err := c.ListCorrections(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCorrectionsResponse(rsp)
+}
+
+// ProposeCorrectionWithBodyWithResponse Propose what is to be booked instead of a transfer that was wrong
+//
+// A correction touches neither the fund nor goods, shipping, tenths or grants: those come back by refunds and returns alone.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/corrections (the `ProposeCorrection` operationId).
+func (c *ClientWithResponses) ProposeCorrectionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeCorrectionResponse, error) {
+	rsp, err := c.ProposeCorrectionWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeCorrectionResponse(rsp)
+}
+
+// ProposeCorrectionWithResponse Propose what is to be booked instead of a transfer that was wrong
+//
+// A correction touches neither the fund nor goods, shipping, tenths or grants: those come back by refunds and returns alone.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/corrections (the `ProposeCorrection` operationId).
+func (c *ClientWithResponses) ProposeCorrectionWithResponse(ctx context.Context, body ProposeCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeCorrectionResponse, error) {
+	rsp, err := c.ProposeCorrection(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeCorrectionResponse(rsp)
+}
+
+// ApproveCorrectionWithBodyWithResponse Approve exactly what another person proposed; it is booked and its reason published
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/corrections/{correction_id}/approve (the `ApproveCorrection` operationId).
+func (c *ClientWithResponses) ApproveCorrectionWithBodyWithResponse(ctx context.Context, correctionId CorrectionId, params *ApproveCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveCorrectionResponse, error) {
+	rsp, err := c.ApproveCorrectionWithBody(ctx, correctionId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveCorrectionResponse(rsp)
+}
+
+// ApproveCorrectionWithResponse Approve exactly what another person proposed; it is booked and its reason published
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/corrections/{correction_id}/approve (the `ApproveCorrection` operationId).
+func (c *ClientWithResponses) ApproveCorrectionWithResponse(ctx context.Context, correctionId CorrectionId, params *ApproveCorrectionParams, body ApproveCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveCorrectionResponse, error) {
+	rsp, err := c.ApproveCorrection(ctx, correctionId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveCorrectionResponse(rsp)
+}
+
+// RefuseCorrectionWithBodyWithResponse Refuse what another person proposed, or withdraw one's own
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/corrections/{correction_id}/refuse (the `RefuseCorrection` operationId).
+func (c *ClientWithResponses) RefuseCorrectionWithBodyWithResponse(ctx context.Context, correctionId CorrectionId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefuseCorrectionResponse, error) {
+	rsp, err := c.RefuseCorrectionWithBody(ctx, correctionId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefuseCorrectionResponse(rsp)
+}
+
+// RefuseCorrectionWithResponse Refuse what another person proposed, or withdraw one's own
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/corrections/{correction_id}/refuse (the `RefuseCorrection` operationId).
+func (c *ClientWithResponses) RefuseCorrectionWithResponse(ctx context.Context, correctionId CorrectionId, body RefuseCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*RefuseCorrectionResponse, error) {
+	rsp, err := c.RefuseCorrection(ctx, correctionId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefuseCorrectionResponse(rsp)
+}
+
+// ListFindingsWithResponse Findings, the newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/findings (the `ListFindings` operationId).
+func (c *ClientWithResponses) ListFindingsWithResponse(ctx context.Context, params *ListFindingsParams, reqEditors ...RequestEditorFn) (*ListFindingsResponse, error) {
+	rsp, err := c.ListFindings(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListFindingsResponse(rsp)
+}
+
+// OpenFindingWithBodyWithResponse Open a finding and ask for an answer
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/findings (the `OpenFinding` operationId).
+func (c *ClientWithResponses) OpenFindingWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenFindingResponse, error) {
+	rsp, err := c.OpenFindingWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenFindingResponse(rsp)
+}
+
+// OpenFindingWithResponse Open a finding and ask for an answer
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/findings (the `OpenFinding` operationId).
+func (c *ClientWithResponses) OpenFindingWithResponse(ctx context.Context, body OpenFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenFindingResponse, error) {
+	rsp, err := c.OpenFinding(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenFindingResponse(rsp)
+}
+
+// GetFindingWithResponse A finding with everything that was said of it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/findings/{finding_id} (the `GetFinding` operationId).
+func (c *ClientWithResponses) GetFindingWithResponse(ctx context.Context, findingId FindingId, reqEditors ...RequestEditorFn) (*GetFindingResponse, error) {
+	rsp, err := c.GetFinding(ctx, findingId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetFindingResponse(rsp)
+}
+
+// AcceptFindingWithBodyWithResponse Say that an answer is good enough and to be carried out
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/accept (the `AcceptFinding` operationId).
+func (c *ClientWithResponses) AcceptFindingWithBodyWithResponse(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptFindingResponse, error) {
+	rsp, err := c.AcceptFindingWithBody(ctx, findingId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptFindingResponse(rsp)
+}
+
+// AcceptFindingWithResponse Say that an answer is good enough and to be carried out
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/accept (the `AcceptFinding` operationId).
+func (c *ClientWithResponses) AcceptFindingWithResponse(ctx context.Context, findingId FindingId, body AcceptFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptFindingResponse, error) {
+	rsp, err := c.AcceptFinding(ctx, findingId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptFindingResponse(rsp)
+}
+
+// AnswerFindingWithBodyWithResponse Answer a finding
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/answer (the `AnswerFinding` operationId).
+func (c *ClientWithResponses) AnswerFindingWithBodyWithResponse(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AnswerFindingResponse, error) {
+	rsp, err := c.AnswerFindingWithBody(ctx, findingId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAnswerFindingResponse(rsp)
+}
+
+// AnswerFindingWithResponse Answer a finding
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/answer (the `AnswerFinding` operationId).
+func (c *ClientWithResponses) AnswerFindingWithResponse(ctx context.Context, findingId FindingId, body AnswerFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*AnswerFindingResponse, error) {
+	rsp, err := c.AnswerFinding(ctx, findingId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAnswerFindingResponse(rsp)
+}
+
+// CloseFindingWithBodyWithResponse Close a finding that is settled, or was none
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/close (the `CloseFinding` operationId).
+func (c *ClientWithResponses) CloseFindingWithBodyWithResponse(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CloseFindingResponse, error) {
+	rsp, err := c.CloseFindingWithBody(ctx, findingId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCloseFindingResponse(rsp)
+}
+
+// CloseFindingWithResponse Close a finding that is settled, or was none
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/close (the `CloseFinding` operationId).
+func (c *ClientWithResponses) CloseFindingWithResponse(ctx context.Context, findingId FindingId, body CloseFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*CloseFindingResponse, error) {
+	rsp, err := c.CloseFinding(ctx, findingId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCloseFindingResponse(rsp)
+}
+
+// InsistFindingWithBodyWithResponse Say that an answer is not good enough
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/insist (the `InsistFinding` operationId).
+func (c *ClientWithResponses) InsistFindingWithBodyWithResponse(ctx context.Context, findingId FindingId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*InsistFindingResponse, error) {
+	rsp, err := c.InsistFindingWithBody(ctx, findingId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseInsistFindingResponse(rsp)
+}
+
+// InsistFindingWithResponse Say that an answer is not good enough
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/findings/{finding_id}/insist (the `InsistFinding` operationId).
+func (c *ClientWithResponses) InsistFindingWithResponse(ctx context.Context, findingId FindingId, body InsistFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*InsistFindingResponse, error) {
+	rsp, err := c.InsistFinding(ctx, findingId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseInsistFindingResponse(rsp)
+}
+
+// GetGrantsJsonWithResponse The grants that were promised in a period as 360Giving has them
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/grants.json (the `GetGrantsJson` operationId).
+func (c *ClientWithResponses) GetGrantsJsonWithResponse(ctx context.Context, params *GetGrantsJsonParams, reqEditors ...RequestEditorFn) (*GetGrantsJsonResponse, error) {
+	rsp, err := c.GetGrantsJson(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetGrantsJsonResponse(rsp)
+}
+
+// GetJournalBeancountWithResponse The book of a period for beancount (version 2), with assertions of every balance
+//
+// In yuan; the last decimal is a li. One transaction for each transfer, with its id and the index of its leaf; balances are asserted at the end of each day and of the period.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/journal.beancount (the `GetJournalBeancount` operationId).
+func (c *ClientWithResponses) GetJournalBeancountWithResponse(ctx context.Context, params *GetJournalBeancountParams, reqEditors ...RequestEditorFn) (*GetJournalBeancountResponse, error) {
+	rsp, err := c.GetJournalBeancount(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJournalBeancountResponse(rsp)
+}
+
+// GetJournalCsvWithResponse The moves of a period as CSV
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/journal.csv (the `GetJournalCsv` operationId).
+func (c *ClientWithResponses) GetJournalCsvWithResponse(ctx context.Context, params *GetJournalCsvParams, reqEditors ...RequestEditorFn) (*GetJournalCsvResponse, error) {
+	rsp, err := c.GetJournalCsv(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJournalCsvResponse(rsp)
+}
+
+// GetJournalHledgerWithResponse The book of a period for hledger, with assertions of every balance
+//
+// In yuan; the last decimal is a li. One transaction for each transfer, with its id and the index of its leaf; balances are asserted at the end of each day and of the period.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/journal.hledger (the `GetJournalHledger` operationId).
+func (c *ClientWithResponses) GetJournalHledgerWithResponse(ctx context.Context, params *GetJournalHledgerParams, reqEditors ...RequestEditorFn) (*GetJournalHledgerResponse, error) {
+	rsp, err := c.GetJournalHledger(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJournalHledgerResponse(rsp)
+}
+
+// GetJournalXlsxWithResponse The moves of a period as a book, with the trial balance
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/journal.xlsx (the `GetJournalXlsx` operationId).
+func (c *ClientWithResponses) GetJournalXlsxWithResponse(ctx context.Context, params *GetJournalXlsxParams, reqEditors ...RequestEditorFn) (*GetJournalXlsxResponse, error) {
+	rsp, err := c.GetJournalXlsx(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJournalXlsxResponse(rsp)
+}
+
+// GetLevyAuditWithResponse Orders, one tenth of them, the book and the provider, summed over a period
+//
+// Goods are counted when they were paid for, and what came back when it was given back (a refund or a lost dispute). The audit is in order when `agrees` and `differences` is 0.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/levy (the `GetLevyAudit` operationId).
+func (c *ClientWithResponses) GetLevyAuditWithResponse(ctx context.Context, params *GetLevyAuditParams, reqEditors ...RequestEditorFn) (*GetLevyAuditResponse, error) {
+	rsp, err := c.GetLevyAudit(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLevyAuditResponse(rsp)
+}
+
+// ListLevyDifferencesWithResponse Everything on which orders, book and provider do not agree, oldest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/levy-differences (the `ListLevyDifferences` operationId).
+func (c *ClientWithResponses) ListLevyDifferencesWithResponse(ctx context.Context, params *ListLevyDifferencesParams, reqEditors ...RequestEditorFn) (*ListLevyDifferencesResponse, error) {
+	rsp, err := c.ListLevyDifferences(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLevyDifferencesResponse(rsp)
+}
+
+// ListLevyLinesWithResponse The levy audit by day and enterprise, oldest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/levy-lines (the `ListLevyLines` operationId).
+func (c *ClientWithResponses) ListLevyLinesWithResponse(ctx context.Context, params *ListLevyLinesParams, reqEditors ...RequestEditorFn) (*ListLevyLinesResponse, error) {
+	rsp, err := c.ListLevyLines(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLevyLinesResponse(rsp)
+}
+
+// ListLevyOrdersWithResponse The sales and returns of an enterprise on a day, with their transfers and leaves
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/levy-orders (the `ListLevyOrders` operationId).
+func (c *ClientWithResponses) ListLevyOrdersWithResponse(ctx context.Context, params *ListLevyOrdersParams, reqEditors ...RequestEditorFn) (*ListLevyOrdersResponse, error) {
+	rsp, err := c.ListLevyOrders(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLevyOrdersResponse(rsp)
+}
+
+// GetLevyCsvWithResponse The levy audit by day and enterprise as CSV
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/levy.csv (the `GetLevyCsv` operationId).
+func (c *ClientWithResponses) GetLevyCsvWithResponse(ctx context.Context, params *GetLevyCsvParams, reqEditors ...RequestEditorFn) (*GetLevyCsvResponse, error) {
+	rsp, err := c.GetLevyCsv(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLevyCsvResponse(rsp)
+}
+
+// GetLevyXlsxWithResponse The levy audit by day and enterprise as a book
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/levy.xlsx (the `GetLevyXlsx` operationId).
+func (c *ClientWithResponses) GetLevyXlsxWithResponse(ctx context.Context, params *GetLevyXlsxParams, reqEditors ...RequestEditorFn) (*GetLevyXlsxResponse, error) {
+	rsp, err := c.GetLevyXlsx(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLevyXlsxResponse(rsp)
+}
+
+// ListSealsWithResponse The months that are sealed, the newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/seals (the `ListSeals` operationId).
+func (c *ClientWithResponses) ListSealsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSealsResponse, error) {
+	rsp, err := c.ListSeals(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSealsResponse(rsp)
+}
+
+// SealPeriodWithBodyWithResponse Seal a month that is over: its figures are published, and nothing is booked in it any more
+//
+// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/seals (the `SealPeriod` operationId).
+func (c *ClientWithResponses) SealPeriodWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SealPeriodResponse, error) {
+	rsp, err := c.SealPeriodWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSealPeriodResponse(rsp)
+}
+
+// SealPeriodWithResponse Seal a month that is over: its figures are published, and nothing is booked in it any more
+//
+// Months are sealed one after the other. One that is sealed has ended, has no open break and no day that was not compared, is whole in the log, and has no difference in its levy audit. A month that is sealed already answers its seal.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/audit/seals (the `SealPeriod` operationId).
+func (c *ClientWithResponses) SealPeriodWithResponse(ctx context.Context, body SealPeriodJSONRequestBody, reqEditors ...RequestEditorFn) (*SealPeriodResponse, error) {
+	rsp, err := c.SealPeriod(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSealPeriodResponse(rsp)
+}
+
+// ListTransfersWithResponse The transfers of a period, or those that touch an account, oldest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/transfers (the `ListTransfers` operationId).
+func (c *ClientWithResponses) ListTransfersWithResponse(ctx context.Context, params *ListTransfersParams, reqEditors ...RequestEditorFn) (*ListTransfersResponse, error) {
+	rsp, err := c.ListTransfers(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTransfersResponse(rsp)
+}
+
+// GetTrialBalanceWithResponse Every account of the book over a period
+//
+// Openings sum to zero, and so do closings. That of a moment is the closing of a period that ends with it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit/trial-balance (the `GetTrialBalance` operationId).
+func (c *ClientWithResponses) GetTrialBalanceWithResponse(ctx context.Context, params *GetTrialBalanceParams, reqEditors ...RequestEditorFn) (*GetTrialBalanceResponse, error) {
+	rsp, err := c.GetTrialBalance(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTrialBalanceResponse(rsp)
 }
 
 // ListBrandsWithResponse Brands of villages, by code
@@ -63757,6 +69905,19 @@ func (c *ClientWithResponses) ListAssistanceTracksWithResponse(ctx context.Conte
 	return ParseListAssistanceTracksResponse(rsp)
 }
 
+// GetAuditStateWithResponse What everybody may know of the audit
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/audit (the `GetAuditState` operationId).
+func (c *ClientWithResponses) GetAuditStateWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetAuditStateResponse, error) {
+	rsp, err := c.GetAuditState(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAuditStateResponse(rsp)
+}
+
 // ListDocumentsWithResponse What was published, the newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -64075,6 +70236,19 @@ func (c *ClientWithResponses) ListOutflowLeviesWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseListOutflowLeviesResponse(rsp)
+}
+
+// ListWitnessesWithResponse Who is asked to cosign the log, and what each has seen when
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/witnesses (the `ListWitnesses` operationId).
+func (c *ClientWithResponses) ListWitnessesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListWitnessesResponse, error) {
+	rsp, err := c.ListWitnesses(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWitnessesResponse(rsp)
 }
 
 // ListRegionsWithResponse Where goods come from: counties, townships, villages, by code
@@ -64411,6 +70585,39 @@ func ParseGetLogKeyResponse(rsp *http.Response) (*GetLogKeyResponse, error) {
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetWitnessedCheckpointResponse parses an HTTP response from a GetWitnessedCheckpointWithResponse call
+func ParseGetWitnessedCheckpointResponse(rsp *http.Response) (*GetWitnessedCheckpointResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetWitnessedCheckpointResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -65079,6 +71286,1515 @@ func ParseSubmitApplicationResponse(rsp *http.Response) (*SubmitApplicationRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListCorrectionsResponse parses an HTTP response from a ListCorrectionsWithResponse call
+func ParseListCorrectionsResponse(rsp *http.Response) (*ListCorrectionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCorrectionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CorrectionPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeCorrectionResponse parses an HTTP response from a ProposeCorrectionWithResponse call
+func ParseProposeCorrectionResponse(rsp *http.Response) (*ProposeCorrectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeCorrectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest AuditCorrection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApproveCorrectionResponse parses an HTTP response from a ApproveCorrectionWithResponse call
+func ParseApproveCorrectionResponse(rsp *http.Response) (*ApproveCorrectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveCorrectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuditCorrection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRefuseCorrectionResponse parses an HTTP response from a RefuseCorrectionWithResponse call
+func ParseRefuseCorrectionResponse(rsp *http.Response) (*RefuseCorrectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RefuseCorrectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuditCorrection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListFindingsResponse parses an HTTP response from a ListFindingsWithResponse call
+func ParseListFindingsResponse(rsp *http.Response) (*ListFindingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListFindingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FindingPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseOpenFindingResponse parses an HTTP response from a OpenFindingWithResponse call
+func ParseOpenFindingResponse(rsp *http.Response) (*OpenFindingResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenFindingResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Finding
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetFindingResponse parses an HTTP response from a GetFindingWithResponse call
+func ParseGetFindingResponse(rsp *http.Response) (*GetFindingResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetFindingResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FindingThread
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAcceptFindingResponse parses an HTTP response from a AcceptFindingWithResponse call
+func ParseAcceptFindingResponse(rsp *http.Response) (*AcceptFindingResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcceptFindingResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Finding
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAnswerFindingResponse parses an HTTP response from a AnswerFindingWithResponse call
+func ParseAnswerFindingResponse(rsp *http.Response) (*AnswerFindingResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AnswerFindingResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Finding
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCloseFindingResponse parses an HTTP response from a CloseFindingWithResponse call
+func ParseCloseFindingResponse(rsp *http.Response) (*CloseFindingResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CloseFindingResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Finding
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseInsistFindingResponse parses an HTTP response from a InsistFindingWithResponse call
+func ParseInsistFindingResponse(rsp *http.Response) (*InsistFindingResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &InsistFindingResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Finding
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetGrantsJsonResponse parses an HTTP response from a GetGrantsJsonWithResponse call
+func ParseGetGrantsJsonResponse(rsp *http.Response) (*GetGrantsJsonResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetGrantsJsonResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GivingGrants
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetJournalBeancountResponse parses an HTTP response from a GetJournalBeancountWithResponse call
+func ParseGetJournalBeancountResponse(rsp *http.Response) (*GetJournalBeancountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJournalBeancountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetJournalCsvResponse parses an HTTP response from a GetJournalCsvWithResponse call
+func ParseGetJournalCsvResponse(rsp *http.Response) (*GetJournalCsvResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJournalCsvResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetJournalHledgerResponse parses an HTTP response from a GetJournalHledgerWithResponse call
+func ParseGetJournalHledgerResponse(rsp *http.Response) (*GetJournalHledgerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJournalHledgerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetJournalXlsxResponse parses an HTTP response from a GetJournalXlsxWithResponse call
+func ParseGetJournalXlsxResponse(rsp *http.Response) (*GetJournalXlsxResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJournalXlsxResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetLevyAuditResponse parses an HTTP response from a GetLevyAuditWithResponse call
+func ParseGetLevyAuditResponse(rsp *http.Response) (*GetLevyAuditResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLevyAuditResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LevyAudit
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListLevyDifferencesResponse parses an HTTP response from a ListLevyDifferencesWithResponse call
+func ParseListLevyDifferencesResponse(rsp *http.Response) (*ListLevyDifferencesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLevyDifferencesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LevyDifferencePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListLevyLinesResponse parses an HTTP response from a ListLevyLinesWithResponse call
+func ParseListLevyLinesResponse(rsp *http.Response) (*ListLevyLinesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLevyLinesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LevyLinePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListLevyOrdersResponse parses an HTTP response from a ListLevyOrdersWithResponse call
+func ParseListLevyOrdersResponse(rsp *http.Response) (*ListLevyOrdersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLevyOrdersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LevyOrderPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetLevyCsvResponse parses an HTTP response from a GetLevyCsvWithResponse call
+func ParseGetLevyCsvResponse(rsp *http.Response) (*GetLevyCsvResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLevyCsvResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetLevyXlsxResponse parses an HTTP response from a GetLevyXlsxWithResponse call
+func ParseGetLevyXlsxResponse(rsp *http.Response) (*GetLevyXlsxResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLevyXlsxResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSealsResponse parses an HTTP response from a ListSealsWithResponse call
+func ParseListSealsResponse(rsp *http.Response) (*ListSealsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSealsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SealList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSealPeriodResponse parses an HTTP response from a SealPeriodWithResponse call
+func ParseSealPeriodResponse(rsp *http.Response) (*SealPeriodResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SealPeriodResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Seal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListTransfersResponse parses an HTTP response from a ListTransfersWithResponse call
+func ParseListTransfersResponse(rsp *http.Response) (*ListTransfersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTransfersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TransferPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTrialBalanceResponse parses an HTTP response from a GetTrialBalanceWithResponse call
+func ParseGetTrialBalanceResponse(rsp *http.Response) (*GetTrialBalanceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTrialBalanceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TrialBalance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -80787,6 +88503,42 @@ func ParseListAssistanceTracksResponse(rsp *http.Response) (*ListAssistanceTrack
 	return response, nil
 }
 
+// ParseGetAuditStateResponse parses an HTTP response from a GetAuditStateWithResponse call
+func ParseGetAuditStateResponse(rsp *http.Response) (*GetAuditStateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAuditStateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuditState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListDocumentsResponse parses an HTTP response from a ListDocumentsWithResponse call
 func ParseListDocumentsResponse(rsp *http.Response) (*ListDocumentsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -81760,6 +89512,39 @@ func ParseListOutflowLeviesResponse(rsp *http.Response) (*ListOutflowLeviesRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListWitnessesResponse parses an HTTP response from a ListWitnessesWithResponse call
+func ParseListWitnessesResponse(rsp *http.Response) (*ListWitnessesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWitnessesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WitnessList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

@@ -21,6 +21,9 @@ const (
 	KindGrantRelease = "grant_release" // what was promised and is not needed is free again
 	KindGrantPayment = "grant_payment" // what was promised is paid
 	KindGrantReturn  = "grant_return"  // what was paid and not used comes back
+
+	// A correction takes back what was booked wrongly and books what is right, outside the fund alone.
+	KindCorrection = "correction"
 )
 
 // What the moves of a sale and of a refund are for.
@@ -75,7 +78,9 @@ type Amounts struct {
 // the merchant. No other kind may move goods or tenths, but for a maturing, which moves
 // tenths from pending to free and does nothing else. Grants alone take out of the fund: from
 // free to what is committed, and from there to a programme, each way back included. Nothing
-// else touches the fund. Sealed leaves and documents pass. Breaches are ErrTenth.
+// else touches the fund or what programmes were paid: a correction, too, may move neither goods
+// nor tenths nor grants, nor touch an account of either. Sealed leaves and documents pass.
+// Breaches are ErrTenth.
 func CheckTenth(l Leaf) error {
 	if l.Sealed != "" {
 		return nil
@@ -187,8 +192,9 @@ func SaleAmounts(l Leaf) (Amounts, error) {
 	return a, nil
 }
 
+// isFund reports whether an account is the fund's, or holds what the fund paid to a programme.
 func isFund(account string) bool {
-	return strings.HasPrefix(account, FundAccount+":") || strings.HasPrefix(account, Committed)
+	return strings.HasPrefix(account, "fund:") || strings.HasPrefix(account, Programme)
 }
 
 // Totals are the sums over leaves, in li.

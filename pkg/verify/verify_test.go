@@ -320,6 +320,14 @@ func TestTenthIsExact(t *testing.T) {
 		{"a dispute lost", disputed("dispute_lost", 80, 100, "disputed:1", "world:stripe", verify.FundHeld, verify.Payable(merchant)), true},
 		{"a payout", verify.Leaf{Kind: "payout", Home: merchant, Moves: []verify.Move{{"payout", verify.Payable(merchant), "world:bank", 5}}}, true},
 
+		{"a correction of a fee", verify.Leaf{Kind: "correction", Home: "fund", Moves: []verify.Move{{"fee", "world:stripe", "platform:fees", 5}, {"fee", "platform:fees", "world:stripe", 4}}}, true},
+
+		{"a correction that takes from the fund", verify.Leaf{Kind: "correction", Home: "fund", Moves: []verify.Move{{"fee", verify.FundPending, verify.Payable(merchant), 5}}}, false},
+		{"a correction that gives to the fund", verify.Leaf{Kind: "correction", Home: "fund", Moves: []verify.Move{{"fee", "platform:fees", verify.FundFree, 5}}}, false},
+		{"a correction of goods", verify.Leaf{Kind: "correction", Home: merchant, Moves: []verify.Move{{"goods", "world:stripe", verify.Payable(merchant), 5}}}, false},
+		{"a correction of a tenth", verify.Leaf{Kind: "correction", Home: merchant, Moves: []verify.Move{{"tenth", "world:stripe", "platform:fees", 5}}}, false},
+		{"a correction of what a programme was paid", verify.Leaf{Kind: "correction", Home: "fund", Moves: []verify.Move{{"fee", verify.Programme + "1", "world:bank", 5}}}, false},
+		{"an account of the fund that is none", verify.Leaf{Kind: "fee", Home: "fund", Moves: []verify.Move{{"fee", "fund:elsewhere", "world:bank", 5}}}, false},
 		{"a dispute that holds less than a tenth", disputed("dispute", 0, 99, verify.Payable(merchant), "disputed:1", verify.FundPending, verify.FundHeld), false},
 		{"a dispute lost whose tenth is kept", disputed("dispute_lost", 0, 100, "disputed:1", "world:stripe", verify.FundHeld, verify.FundFree), false},
 		{"a dispute lost to the merchant", disputed("dispute_lost", 0, 100, "disputed:1", verify.Payable(merchant), verify.FundHeld, verify.Payable(merchant)), false},

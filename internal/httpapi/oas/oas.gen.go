@@ -343,6 +343,27 @@ func (e AppointmentState) Valid() bool {
 	}
 }
 
+// Defines values for AuditCorrectionNextActions.
+const (
+	AuditCorrectionNextActionsApprove  AuditCorrectionNextActions = "approve"
+	AuditCorrectionNextActionsRefuse   AuditCorrectionNextActions = "refuse"
+	AuditCorrectionNextActionsWithdraw AuditCorrectionNextActions = "withdraw"
+)
+
+// Valid indicates whether the value is a known member of the AuditCorrectionNextActions enum.
+func (e AuditCorrectionNextActions) Valid() bool {
+	switch e {
+	case AuditCorrectionNextActionsApprove:
+		return true
+	case AuditCorrectionNextActionsRefuse:
+		return true
+	case AuditCorrectionNextActionsWithdraw:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BreakState.
 const (
 	BreakStateOpen     BreakState = "open"
@@ -700,6 +721,30 @@ func (e CompensationState) Valid() bool {
 	}
 }
 
+// Defines values for CorrectionState.
+const (
+	CorrectionStateApproved  CorrectionState = "approved"
+	CorrectionStateProposed  CorrectionState = "proposed"
+	CorrectionStateRefused   CorrectionState = "refused"
+	CorrectionStateWithdrawn CorrectionState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the CorrectionState enum.
+func (e CorrectionState) Valid() bool {
+	switch e {
+	case CorrectionStateApproved:
+		return true
+	case CorrectionStateProposed:
+		return true
+	case CorrectionStateRefused:
+		return true
+	case CorrectionStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CredentialsTransport.
 const (
 	Bearer CredentialsTransport = "bearer"
@@ -907,6 +952,141 @@ func (e FileMediaType) Valid() bool {
 	}
 }
 
+// Defines values for FindingNextActions.
+const (
+	FindingNextActionsAccept FindingNextActions = "accept"
+	FindingNextActionsAnswer FindingNextActions = "answer"
+	FindingNextActionsClose  FindingNextActions = "close"
+	FindingNextActionsInsist FindingNextActions = "insist"
+)
+
+// Valid indicates whether the value is a known member of the FindingNextActions enum.
+func (e FindingNextActions) Valid() bool {
+	switch e {
+	case FindingNextActionsAccept:
+		return true
+	case FindingNextActionsAnswer:
+		return true
+	case FindingNextActionsClose:
+		return true
+	case FindingNextActionsInsist:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingAsked.
+const (
+	FindingAskedFundAdmin FindingAsked = "fund_admin"
+	FindingAskedOperator  FindingAsked = "operator"
+)
+
+// Valid indicates whether the value is a known member of the FindingAsked enum.
+func (e FindingAsked) Valid() bool {
+	switch e {
+	case FindingAskedFundAdmin:
+		return true
+	case FindingAskedOperator:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingNoteAction.
+const (
+	FindingNoteActionAccept FindingNoteAction = "accept"
+	FindingNoteActionAnswer FindingNoteAction = "answer"
+	FindingNoteActionClose  FindingNoteAction = "close"
+	FindingNoteActionInsist FindingNoteAction = "insist"
+	FindingNoteActionOpen   FindingNoteAction = "open"
+)
+
+// Valid indicates whether the value is a known member of the FindingNoteAction enum.
+func (e FindingNoteAction) Valid() bool {
+	switch e {
+	case FindingNoteActionAccept:
+		return true
+	case FindingNoteActionAnswer:
+		return true
+	case FindingNoteActionClose:
+		return true
+	case FindingNoteActionInsist:
+		return true
+	case FindingNoteActionOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingNoteRole.
+const (
+	FindingNoteRoleAuditor   FindingNoteRole = "auditor"
+	FindingNoteRoleFundAdmin FindingNoteRole = "fund_admin"
+	FindingNoteRoleOperator  FindingNoteRole = "operator"
+)
+
+// Valid indicates whether the value is a known member of the FindingNoteRole enum.
+func (e FindingNoteRole) Valid() bool {
+	switch e {
+	case FindingNoteRoleAuditor:
+		return true
+	case FindingNoteRoleFundAdmin:
+		return true
+	case FindingNoteRoleOperator:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingSeverity.
+const (
+	High   FindingSeverity = "high"
+	Low    FindingSeverity = "low"
+	Medium FindingSeverity = "medium"
+)
+
+// Valid indicates whether the value is a known member of the FindingSeverity enum.
+func (e FindingSeverity) Valid() bool {
+	switch e {
+	case High:
+		return true
+	case Low:
+		return true
+	case Medium:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingState.
+const (
+	FindingStateAccepted FindingState = "accepted"
+	FindingStateAnswered FindingState = "answered"
+	FindingStateClosed   FindingState = "closed"
+	FindingStateOpen     FindingState = "open"
+)
+
+// Valid indicates whether the value is a known member of the FindingState enum.
+func (e FindingState) Valid() bool {
+	switch e {
+	case FindingStateAccepted:
+		return true
+	case FindingStateAnswered:
+		return true
+	case FindingStateClosed:
+		return true
+	case FindingStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FulfilmentState.
 const (
 	FulfilmentStateDelivered     FulfilmentState = "delivered"
@@ -1069,6 +1249,24 @@ func (e ImportState) Valid() bool {
 	case ImportStateCommitting:
 		return true
 	case ImportStateFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LevyOrderKind.
+const (
+	LevyOrderKindReturn LevyOrderKind = "return"
+	LevyOrderKindSale   LevyOrderKind = "sale"
+)
+
+// Valid indicates whether the value is a known member of the LevyOrderKind enum.
+func (e LevyOrderKind) Valid() bool {
+	switch e {
+	case LevyOrderKindReturn:
+		return true
+	case LevyOrderKindSale:
 		return true
 	default:
 		return false
@@ -1530,13 +1728,13 @@ func (e NoticeTopic) Valid() bool {
 
 // Defines values for ObjectionNextActions.
 const (
-	Answer ObjectionNextActions = "answer"
+	ObjectionNextActionsAnswer ObjectionNextActions = "answer"
 )
 
 // Valid indicates whether the value is a known member of the ObjectionNextActions enum.
 func (e ObjectionNextActions) Valid() bool {
 	switch e {
-	case Answer:
+	case ObjectionNextActionsAnswer:
 		return true
 	default:
 		return false
@@ -2648,6 +2846,9 @@ type Account struct {
 	State AccountState `json:"state"`
 }
 
+// AccountName Example: fund:education:free
+type AccountName = string
+
 // AccountPage defines model for AccountPage.
 type AccountPage struct {
 	Data       []Account `json:"data"`
@@ -3111,6 +3312,62 @@ type AssistanceTrackList struct {
 	Data []AssistanceTrack `json:"data"`
 }
 
+// AuditCorrection defines model for AuditCorrection.
+type AuditCorrection struct {
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+
+	// DecidedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DecidedBy *Id `json:"decided_by,omitempty"`
+
+	// Digest In hex; an approval repeats it
+	Digest string `json:"digest"`
+
+	// DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DocumentId *Id `json:"document_id,omitempty"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Moves What is booked after the moves of the transfer have gone back
+	Moves []BookMove `json:"moves"`
+
+	// NextActions What the caller may do next
+	NextActions []AuditCorrectionNextActions `json:"next_actions"`
+
+	// Note Why it was refused or withdrawn
+	Note       *string   `json:"note,omitempty"`
+	ProposedAt time.Time `json:"proposed_at"`
+
+	// ProposedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProposedBy Id              `json:"proposed_by"`
+	ReasonEn   string          `json:"reason_en"`
+	ReasonZh   string          `json:"reason_zh"`
+	State      CorrectionState `json:"state"`
+
+	// TransferId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	TransferId Id `json:"transfer_id"`
+}
+
+// AuditCorrectionNextActions defines model for AuditCorrection.NextActions.
+type AuditCorrectionNextActions string
+
+// AuditReason Example: {"reason":"凭据不足"}
+type AuditReason struct {
+	// Reason Example: 凭据不足
+	Reason string `json:"reason"`
+}
+
+// AuditState defines model for AuditState.
+type AuditState struct {
+	// OpenFindings Findings that are not closed, by severity
+	OpenFindings FindingCount `json:"open_findings"`
+
+	// SealedThrough The last month that is sealed; its document is among those of kind seal
+	//
+	// Example: 2026-10
+	SealedThrough *string `json:"sealed_through"`
+}
+
 // BadCell defines model for BadCell.
 type BadCell struct {
 	// Cell Example: C17
@@ -3145,6 +3402,42 @@ type BadCell struct {
 type BadCellPage struct {
 	Data       []BadCell `json:"data"`
 	NextCursor *string   `json:"next_cursor"`
+}
+
+// BookMove Example: {"amount_li":60,"from":"platform:fees","to":"world:stripe","what":"fee"}
+type BookMove struct {
+	// AmountLi Example: 60
+	AmountLi int64 `json:"amount_li"`
+
+	// From Example: fund:education:free
+	From AccountName `json:"from"`
+
+	// To Example: fund:education:free
+	To AccountName `json:"to"`
+
+	// What Example: fee
+	What string `json:"what"`
+}
+
+// BookTransfer defines model for BookTransfer.
+type BookTransfer struct {
+	At time.Time `json:"at"`
+
+	// Home The enterprise's id, or fund
+	Home string `json:"home"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// Kind Example: sale
+	Kind string `json:"kind"`
+
+	// Leaf Index in the public log; absent until it has one
+	Leaf  *int64     `json:"leaf,omitempty"`
+	Moves []BookMove `json:"moves"`
+
+	// Ref The order's, the refund's, the grant's id
+	Ref string `json:"ref"`
 }
 
 // Brand defines model for Brand.
@@ -3564,6 +3857,23 @@ type CompensationPage struct {
 // CompensationState defines model for CompensationState.
 type CompensationState string
 
+// CorrectionApproval Example: {"digest":"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}
+type CorrectionApproval struct {
+	// Digest Of the proposal that was read: it binds transfer, moves and reasons
+	//
+	// Example: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+	Digest string `json:"digest"`
+}
+
+// CorrectionPage defines model for CorrectionPage.
+type CorrectionPage struct {
+	Data       []AuditCorrection `json:"data"`
+	NextCursor *string           `json:"next_cursor"`
+}
+
+// CorrectionState defines model for CorrectionState.
+type CorrectionState string
+
 // Credentials Example: {"login":"13800000000","password":"correct-horse-battery"}
 type Credentials struct {
 	// Login Phone number or e-mail address
@@ -3826,6 +4136,87 @@ type FiledObjection struct {
 	State ObjectionState `json:"state"`
 }
 
+// Finding defines model for Finding.
+type Finding struct {
+	Asked     FindingAsked `json:"asked"`
+	ChangedAt time.Time    `json:"changed_at"`
+
+	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Id Id `json:"id"`
+
+	// NextActions What the caller may do next
+	NextActions []FindingNextActions `json:"next_actions"`
+	Notes       int                  `json:"notes"`
+
+	// Object Example: 2026-11-24
+	Object string `json:"object"`
+
+	// ObjectKind Example: day
+	ObjectKind string    `json:"object_kind"`
+	OpenedAt   time.Time `json:"opened_at"`
+
+	// OpenedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OpenedBy Id              `json:"opened_by"`
+	Severity FindingSeverity `json:"severity"`
+	State    FindingState    `json:"state"`
+	Title    string          `json:"title"`
+}
+
+// FindingNextActions defines model for Finding.NextActions.
+type FindingNextActions string
+
+// FindingAsked defines model for FindingAsked.
+type FindingAsked string
+
+// FindingCount Findings that are not closed, by severity
+type FindingCount struct {
+	High   int64 `json:"high"`
+	Low    int64 `json:"low"`
+	Medium int64 `json:"medium"`
+}
+
+// FindingNote defines model for FindingNote.
+type FindingNote struct {
+	Action FindingNoteAction `json:"action"`
+	At     time.Time         `json:"at"`
+
+	// AuthorId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	AuthorId Id              `json:"author_id"`
+	N        int             `json:"n"`
+	Role     FindingNoteRole `json:"role"`
+	Text     string          `json:"text"`
+}
+
+// FindingNoteAction defines model for FindingNote.Action.
+type FindingNoteAction string
+
+// FindingNoteRole defines model for FindingNote.Role.
+type FindingNoteRole string
+
+// FindingPage defines model for FindingPage.
+type FindingPage struct {
+	Data       []Finding `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// FindingSeverity defines model for FindingSeverity.
+type FindingSeverity string
+
+// FindingState defines model for FindingState.
+type FindingState string
+
+// FindingText Example: {"text":"已补记"}
+type FindingText struct {
+	// Text Example: 已补记
+	Text string `json:"text"`
+}
+
+// FindingThread defines model for FindingThread.
+type FindingThread struct {
+	Finding Finding       `json:"finding"`
+	Notes   []FindingNote `json:"notes"`
+}
+
 // Fulfilment defines model for Fulfilment.
 type Fulfilment struct {
 	// ClosesAt When the window of returns without reason ends
@@ -3939,6 +4330,33 @@ type FundStatement struct {
 
 	// SpentLi Paid to programmes, less what came back. levied = pending + free + held + committed + spent
 	SpentLi int64 `json:"spent_li"`
+}
+
+// GivingGrant defines model for GivingGrant.
+type GivingGrant struct {
+	// AmountAwarded In yuan
+	AmountAwarded float32   `json:"amountAwarded"`
+	AwardDate     time.Time `json:"awardDate"`
+
+	// Currency Example: CNY
+	Currency              string               `json:"currency"`
+	DateModified          *time.Time           `json:"dateModified,omitempty"`
+	Description           string               `json:"description"`
+	FundingOrganization   []GivingOrganization `json:"fundingOrganization"`
+	Id                    string               `json:"id"`
+	RecipientOrganization []GivingOrganization `json:"recipientOrganization"`
+	Title                 string               `json:"title"`
+}
+
+// GivingGrants 360Giving Data Standard 1.4
+type GivingGrants struct {
+	Grants []GivingGrant `json:"grants"`
+}
+
+// GivingOrganization defines model for GivingOrganization.
+type GivingOrganization struct {
+	Id   string `json:"id"`
+	Name string `json:"name"`
 }
 
 // GoodsBack Example: {"restock":true}
@@ -4272,6 +4690,110 @@ type LevyAgreement struct {
 	Version int    `json:"version"`
 }
 
+// LevyAudit defines model for LevyAudit.
+type LevyAudit struct {
+	// Checkouts That were paid or of which something was given back in the period
+	Checkouts int64 `json:"checkouts"`
+
+	// Differences See /v1/audit/levy-differences
+	Differences int64              `json:"differences"`
+	From        openapi_types.Date `json:"from"`
+
+	// OpenBreaks Of the reconciliation of these days
+	OpenBreaks int64 `json:"open_breaks"`
+
+	// PaidFen Of these checkouts until now, by the orders: with shipping, less what was given back
+	PaidFen int64 `json:"paid_fen"`
+
+	// ProviderFen The same by the provider: payments, less refunds and lost disputes
+	ProviderFen int64              `json:"provider_fen"`
+	Sums        LevySums           `json:"sums"`
+	Until       openapi_types.Date `json:"until"`
+}
+
+// LevyDifference defines model for LevyDifference.
+type LevyDifference struct {
+	At time.Time `json:"at"`
+
+	// ExpectedLi By the orders
+	ExpectedLi int64 `json:"expected_li"`
+
+	// FoundLi In the book, or at the provider
+	FoundLi int64 `json:"found_li"`
+
+	// Kind unbooked: the book lacks it; unordered: the orders lack it; goods, tenth: they differ; day: booked on another day; stray: a tenth where none may move; provider: the provider says otherwise. There may be new ones
+	//
+	// Example: unbooked
+	Kind string `json:"kind"`
+	Leaf *int64 `json:"leaf,omitempty"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId *Id `json:"merchant_id,omitempty"`
+
+	// Object order:…, refund:…, transfer:… or checkout:…
+	Object string `json:"object"`
+
+	// TransferId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	TransferId *Id `json:"transfer_id,omitempty"`
+}
+
+// LevyDifferencePage defines model for LevyDifferencePage.
+type LevyDifferencePage struct {
+	Data       []LevyDifference `json:"data"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
+// LevyLine defines model for LevyLine.
+type LevyLine struct {
+	// Code Example: E01
+	Code string             `json:"code"`
+	Day  openapi_types.Date `json:"day"`
+
+	// MerchantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	MerchantId Id       `json:"merchant_id"`
+	Name       string   `json:"name"`
+	Sums       LevySums `json:"sums"`
+}
+
+// LevyLinePage defines model for LevyLinePage.
+type LevyLinePage struct {
+	Data       []LevyLine `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// LevyOrder defines model for LevyOrder.
+type LevyOrder struct {
+	At          time.Time  `json:"at"`
+	BookGoodsLi int64      `json:"book_goods_li"`
+	BookTenthLi int64      `json:"book_tenth_li"`
+	BookedAt    *time.Time `json:"booked_at,omitempty"`
+
+	// GoodsFen Below zero for what was given back
+	GoodsFen int64         `json:"goods_fen"`
+	Kind     LevyOrderKind `json:"kind"`
+
+	// Leaf Index in the public log
+	Leaf *int64 `json:"leaf,omitempty"`
+
+	// OrderId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	OrderId Id `json:"order_id"`
+
+	// Ref Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	Ref Id `json:"ref"`
+
+	// TransferId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	TransferId *Id `json:"transfer_id,omitempty"`
+}
+
+// LevyOrderKind defines model for LevyOrder.Kind.
+type LevyOrderKind string
+
+// LevyOrderPage defines model for LevyOrderPage.
+type LevyOrderPage struct {
+	Data       []LevyOrder `json:"data"`
+	NextCursor *string     `json:"next_cursor"`
+}
+
 // LevyPage defines model for LevyPage.
 type LevyPage struct {
 	Data       []LevyPart `json:"data"`
@@ -4288,6 +4810,36 @@ type LevyPart struct {
 	// Li What the outflow took of it
 	Li   int64 `json:"li"`
 	ToLi int64 `json:"to_li"`
+}
+
+// LevySums defines model for LevySums.
+type LevySums struct {
+	Agrees bool `json:"agrees"`
+
+	// BookGoodsLi Moved for goods, less what was moved back
+	BookGoodsLi int64 `json:"book_goods_li"`
+
+	// BookTenthLi Moved to the fund, less what it returned
+	BookTenthLi int64 `json:"book_tenth_li"`
+
+	// GoodsFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	GoodsFen Fen `json:"goods_fen"`
+
+	// Orders How many were paid
+	Orders int64 `json:"orders"`
+
+	// RefundedFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	RefundedFen Fen `json:"refunded_fen"`
+
+	// TenthLi One tenth of goods_fen less refunded_fen
+	TenthLi int64 `json:"tenth_li"`
+
+	// Transfers In the book
+	Transfers int64 `json:"transfers"`
 }
 
 // Li Li; 1000 li are 1 yuan
@@ -4912,11 +5464,54 @@ type NewCompensation struct {
 	Reason string `json:"reason"`
 }
 
+// NewCorrection Example: {"moves":[{"amount_li":45,"from":"platform:fees","to":"world:stripe","what":"fee"}],"reason_en":"The fee was booked too high","reason_zh":"手续费记多了","transfer_id":"0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44"}
+type NewCorrection struct {
+	// Moves What would have been right; none if nothing should have been booked
+	Moves []BookMove `json:"moves"`
+
+	// ReasonEn Published: no personal data
+	//
+	// Example: The fee was booked too high
+	ReasonEn string `json:"reason_en"`
+
+	// ReasonZh Published: no personal data
+	//
+	// Example: 手续费记多了
+	ReasonZh string `json:"reason_zh"`
+
+	// TransferId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	TransferId Id `json:"transfer_id"`
+}
+
 // NewEvent Example: {"happened_on":"2026-11-20","subject":"grant-2026-1","title":"单笔大额拨付（虚构示例）"}
 type NewEvent struct {
 	HappenedOn openapi_types.Date `json:"happened_on"`
 	Subject    string             `json:"subject"`
 	Title      string             `json:"title"`
+}
+
+// NewFinding Example: {"asked":"operator","object":"2026-11-24","object_kind":"day","severity":"high","text":"支付渠道有退款，我们没有","title":"一笔付款没有订单"}
+type NewFinding struct {
+	Asked FindingAsked `json:"asked"`
+
+	// Object Its id or name
+	//
+	// Example: 2026-11-24
+	Object string `json:"object"`
+
+	// ObjectKind order, transfer, grant, day, account, …
+	//
+	// Example: day
+	ObjectKind string          `json:"object_kind"`
+	Severity   FindingSeverity `json:"severity"`
+
+	// Text No personal data of buyers
+	//
+	// Example: 支付渠道有退款，我们没有
+	Text string `json:"text"`
+
+	// Title Example: 一笔付款没有订单
+	Title string `json:"title"`
 }
 
 // NewFollowUp Example: {"text":"一个月后仍然好吃。"}
@@ -7270,6 +7865,36 @@ type Sanctioning struct {
 	Reason string `json:"reason"`
 }
 
+// Seal defines model for Seal.
+type Seal struct {
+	// Digest SHA-256 of the document, in hex
+	Digest string `json:"digest"`
+
+	// DocumentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DocumentId Id `json:"document_id"`
+
+	// Month Example: 2026-10
+	Month    string    `json:"month"`
+	SealedAt time.Time `json:"sealed_at"`
+
+	// SealedBy Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	SealedBy Id `json:"sealed_by"`
+
+	// Until Nothing is booked with a time before
+	Until time.Time `json:"until"`
+}
+
+// SealList defines model for SealList.
+type SealList struct {
+	Data []Seal `json:"data"`
+}
+
+// SealRequest Example: {"month":"2026-10"}
+type SealRequest struct {
+	// Month Example: 2026-10
+	Month string `json:"month"`
+}
+
 // Seller defines model for Seller.
 type Seller struct {
 	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
@@ -7784,6 +8409,34 @@ type TrailPage struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
+// TransferPage defines model for TransferPage.
+type TransferPage struct {
+	Data       []BookTransfer `json:"data"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// TrialAccount defines model for TrialAccount.
+type TrialAccount struct {
+	// Account Example: fund:education:free
+	Account   AccountName `json:"account"`
+	ClosingLi int64       `json:"closing_li"`
+	InLi      int64       `json:"in_li"`
+	OpeningLi int64       `json:"opening_li"`
+	OutLi     int64       `json:"out_li"`
+}
+
+// TrialBalance defines model for TrialBalance.
+type TrialBalance struct {
+	// ClosingLi The sum of all: 0
+	ClosingLi int64              `json:"closing_li"`
+	Data      []TrialAccount     `json:"data"`
+	From      openapi_types.Date `json:"from"`
+
+	// OpeningLi The sum of all: 0
+	OpeningLi int64              `json:"opening_li"`
+	Until     openapi_types.Date `json:"until"`
+}
+
 // Unit defines model for Unit.
 type Unit struct {
 	// Base How many g, mL or pieces it is
@@ -7983,6 +8636,28 @@ type WebhookWithSecret struct {
 	Webhook Webhook `json:"webhook"`
 }
 
+// Witness defines model for Witness.
+type Witness struct {
+	// CosignedAt When
+	CosignedAt *time.Time `json:"cosigned_at,omitempty"`
+
+	// Key Its verifier key, as C2SP signed-note writes it; compare it with what the witness publishes itself
+	Key string `json:"key"`
+
+	// Name What the witness calls itself
+	//
+	// Example: witness.example
+	Name string `json:"name"`
+
+	// Size Leaves in the newest checkpoint that it cosigned; absent while there is none
+	Size *int64 `json:"size,omitempty"`
+}
+
+// WitnessList defines model for WitnessList.
+type WitnessList struct {
+	Data []Witness `json:"data"`
+}
+
 // Year Example: 2020
 type Year = int
 
@@ -8009,6 +8684,21 @@ type ApplicationId = Id
 // AppointmentId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type AppointmentId = Id
 
+// AuditAccount Example: fund:education:free
+type AuditAccount = AccountName
+
+// AuditDay Example: 2026-11-24
+type AuditDay = openapi_types.Date
+
+// AuditFrom Example: 2026-11-01
+type AuditFrom = openapi_types.Date
+
+// AuditMerchant Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type AuditMerchant = Id
+
+// AuditUntil Example: 2026-11-30
+type AuditUntil = openapi_types.Date
+
 // BatchId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type BatchId = Id
 
@@ -8026,6 +8716,9 @@ type ClaimId = Id
 
 // CompensationId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type CompensationId = Id
+
+// CorrectionId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type CorrectionId = Id
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -8047,6 +8740,9 @@ type DutyId = Id
 
 // FileId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type FileId = Id
+
+// FindingId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+type FindingId = Id
 
 // GrantId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 type GrantId = Id
@@ -8223,6 +8919,175 @@ type ListApplicationsParams struct {
 
 	// Limit How many, 20 when not given
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListCorrectionsParams defines parameters for ListCorrections.
+type ListCorrectionsParams struct {
+	State *CorrectionState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ApproveCorrectionParams defines parameters for ApproveCorrection.
+type ApproveCorrectionParams struct {
+	// IdempotencyKey Chosen by the client, new for each new intention; a UUID does well
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListFindingsParams defines parameters for ListFindings.
+type ListFindingsParams struct {
+	State *FindingState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetGrantsJsonParams defines parameters for GetGrantsJson.
+type GetGrantsJsonParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// GetJournalBeancountParams defines parameters for GetJournalBeancount.
+type GetJournalBeancountParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// GetJournalCsvParams defines parameters for GetJournalCsv.
+type GetJournalCsvParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// GetJournalHledgerParams defines parameters for GetJournalHledger.
+type GetJournalHledgerParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// GetJournalXlsxParams defines parameters for GetJournalXlsx.
+type GetJournalXlsxParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// GetLevyAuditParams defines parameters for GetLevyAudit.
+type GetLevyAuditParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// ListLevyDifferencesParams defines parameters for ListLevyDifferences.
+type ListLevyDifferencesParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListLevyLinesParams defines parameters for ListLevyLines.
+type ListLevyLinesParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListLevyOrdersParams defines parameters for ListLevyOrders.
+type ListLevyOrdersParams struct {
+	Day        AuditDay      `form:"day" json:"day"`
+	MerchantId AuditMerchant `form:"merchant_id" json:"merchant_id"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetLevyCsvParams defines parameters for GetLevyCsv.
+type GetLevyCsvParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// GetLevyXlsxParams defines parameters for GetLevyXlsx.
+type GetLevyXlsxParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+}
+
+// ListTransfersParams defines parameters for ListTransfers.
+type ListTransfersParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
+
+	// Account Those that touch this account
+	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
+
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetTrialBalanceParams defines parameters for GetTrialBalance.
+type GetTrialBalanceParams struct {
+	// From The first day
+	From AuditFrom `form:"from" json:"from"`
+
+	// Until The last day, at most 366 days in all
+	Until AuditUntil `form:"until" json:"until"`
 }
 
 // ListBrandsParams defines parameters for ListBrands.
@@ -9381,6 +10246,33 @@ type EditApplicationJSONRequestBody = ApplicationEdit
 // AcceptLevyAgreementJSONRequestBody defines body for AcceptLevyAgreement for application/json ContentType.
 type AcceptLevyAgreementJSONRequestBody = AgreementAcceptance
 
+// ProposeCorrectionJSONRequestBody defines body for ProposeCorrection for application/json ContentType.
+type ProposeCorrectionJSONRequestBody = NewCorrection
+
+// ApproveCorrectionJSONRequestBody defines body for ApproveCorrection for application/json ContentType.
+type ApproveCorrectionJSONRequestBody = CorrectionApproval
+
+// RefuseCorrectionJSONRequestBody defines body for RefuseCorrection for application/json ContentType.
+type RefuseCorrectionJSONRequestBody = AuditReason
+
+// OpenFindingJSONRequestBody defines body for OpenFinding for application/json ContentType.
+type OpenFindingJSONRequestBody = NewFinding
+
+// AcceptFindingJSONRequestBody defines body for AcceptFinding for application/json ContentType.
+type AcceptFindingJSONRequestBody = FindingText
+
+// AnswerFindingJSONRequestBody defines body for AnswerFinding for application/json ContentType.
+type AnswerFindingJSONRequestBody = FindingText
+
+// CloseFindingJSONRequestBody defines body for CloseFinding for application/json ContentType.
+type CloseFindingJSONRequestBody = FindingText
+
+// InsistFindingJSONRequestBody defines body for InsistFinding for application/json ContentType.
+type InsistFindingJSONRequestBody = FindingText
+
+// SealPeriodJSONRequestBody defines body for SealPeriod for application/json ContentType.
+type SealPeriodJSONRequestBody = SealRequest
+
 // SetCartLineJSONRequestBody defines body for SetCartLine for application/json ContentType.
 type SetCartLineJSONRequestBody = CartLineChange
 
@@ -9692,6 +10584,9 @@ type ServerInterface interface {
 	// GetLogKey The log's verifier key; keep it, and compare it when it matters
 	// (GET /log/key)
 	GetLogKey(c *gin.Context)
+	// GetWitnessedCheckpoint The newest checkpoint that a witness has cosigned
+	// (GET /log/witnessed)
+	GetWitnessedCheckpoint(c *gin.Context)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(c *gin.Context)
@@ -9728,6 +10623,84 @@ type ServerInterface interface {
 	// SubmitApplication Hand the application to the county, or hand it in again
 	// (POST /v1/applications/{application_id}/submit)
 	SubmitApplication(c *gin.Context, applicationId ApplicationId)
+	// ListCorrections Corrections of transfers, the newest first
+	// (GET /v1/audit/corrections)
+	ListCorrections(c *gin.Context, params ListCorrectionsParams)
+	// ProposeCorrection Propose what is to be booked instead of a transfer that was wrong
+	// (POST /v1/audit/corrections)
+	ProposeCorrection(c *gin.Context)
+	// ApproveCorrection Approve exactly what another person proposed; it is booked and its reason published
+	// (POST /v1/audit/corrections/{correction_id}/approve)
+	ApproveCorrection(c *gin.Context, correctionId CorrectionId, params ApproveCorrectionParams)
+	// RefuseCorrection Refuse what another person proposed, or withdraw one's own
+	// (POST /v1/audit/corrections/{correction_id}/refuse)
+	RefuseCorrection(c *gin.Context, correctionId CorrectionId)
+	// ListFindings Findings, the newest first
+	// (GET /v1/audit/findings)
+	ListFindings(c *gin.Context, params ListFindingsParams)
+	// OpenFinding Open a finding and ask for an answer
+	// (POST /v1/audit/findings)
+	OpenFinding(c *gin.Context)
+	// GetFinding A finding with everything that was said of it
+	// (GET /v1/audit/findings/{finding_id})
+	GetFinding(c *gin.Context, findingId FindingId)
+	// AcceptFinding Say that an answer is good enough and to be carried out
+	// (POST /v1/audit/findings/{finding_id}/accept)
+	AcceptFinding(c *gin.Context, findingId FindingId)
+	// AnswerFinding Answer a finding
+	// (POST /v1/audit/findings/{finding_id}/answer)
+	AnswerFinding(c *gin.Context, findingId FindingId)
+	// CloseFinding Close a finding that is settled, or was none
+	// (POST /v1/audit/findings/{finding_id}/close)
+	CloseFinding(c *gin.Context, findingId FindingId)
+	// InsistFinding Say that an answer is not good enough
+	// (POST /v1/audit/findings/{finding_id}/insist)
+	InsistFinding(c *gin.Context, findingId FindingId)
+	// GetGrantsJson The grants that were promised in a period as 360Giving has them
+	// (GET /v1/audit/grants.json)
+	GetGrantsJson(c *gin.Context, params GetGrantsJsonParams)
+	// GetJournalBeancount The book of a period for beancount (version 2), with assertions of every balance
+	// (GET /v1/audit/journal.beancount)
+	GetJournalBeancount(c *gin.Context, params GetJournalBeancountParams)
+	// GetJournalCsv The moves of a period as CSV
+	// (GET /v1/audit/journal.csv)
+	GetJournalCsv(c *gin.Context, params GetJournalCsvParams)
+	// GetJournalHledger The book of a period for hledger, with assertions of every balance
+	// (GET /v1/audit/journal.hledger)
+	GetJournalHledger(c *gin.Context, params GetJournalHledgerParams)
+	// GetJournalXlsx The moves of a period as a book, with the trial balance
+	// (GET /v1/audit/journal.xlsx)
+	GetJournalXlsx(c *gin.Context, params GetJournalXlsxParams)
+	// GetLevyAudit Orders, one tenth of them, the book and the provider, summed over a period
+	// (GET /v1/audit/levy)
+	GetLevyAudit(c *gin.Context, params GetLevyAuditParams)
+	// ListLevyDifferences Everything on which orders, book and provider do not agree, oldest first
+	// (GET /v1/audit/levy-differences)
+	ListLevyDifferences(c *gin.Context, params ListLevyDifferencesParams)
+	// ListLevyLines The levy audit by day and enterprise, oldest first
+	// (GET /v1/audit/levy-lines)
+	ListLevyLines(c *gin.Context, params ListLevyLinesParams)
+	// ListLevyOrders The sales and returns of an enterprise on a day, with their transfers and leaves
+	// (GET /v1/audit/levy-orders)
+	ListLevyOrders(c *gin.Context, params ListLevyOrdersParams)
+	// GetLevyCsv The levy audit by day and enterprise as CSV
+	// (GET /v1/audit/levy.csv)
+	GetLevyCsv(c *gin.Context, params GetLevyCsvParams)
+	// GetLevyXlsx The levy audit by day and enterprise as a book
+	// (GET /v1/audit/levy.xlsx)
+	GetLevyXlsx(c *gin.Context, params GetLevyXlsxParams)
+	// ListSeals The months that are sealed, the newest first
+	// (GET /v1/audit/seals)
+	ListSeals(c *gin.Context)
+	// SealPeriod Seal a month that is over: its figures are published, and nothing is booked in it any more
+	// (POST /v1/audit/seals)
+	SealPeriod(c *gin.Context)
+	// ListTransfers The transfers of a period, or those that touch an account, oldest first
+	// (GET /v1/audit/transfers)
+	ListTransfers(c *gin.Context, params ListTransfersParams)
+	// GetTrialBalance Every account of the book over a period
+	// (GET /v1/audit/trial-balance)
+	GetTrialBalance(c *gin.Context, params GetTrialBalanceParams)
 	// ListBrands Brands of villages, by code
 	// (GET /v1/brands)
 	ListBrands(c *gin.Context, params ListBrandsParams)
@@ -10448,6 +11421,9 @@ type ServerInterface interface {
 	// ListAssistanceTracks In what ways the county is helped outside the shop
 	// (GET /v1/public/assistance-tracks)
 	ListAssistanceTracks(c *gin.Context)
+	// GetAuditState What everybody may know of the audit
+	// (GET /v1/public/audit)
+	GetAuditState(c *gin.Context)
 	// ListDocuments What was published, the newest first
 	// (GET /v1/public/documents)
 	ListDocuments(c *gin.Context, params ListDocumentsParams)
@@ -10517,6 +11493,9 @@ type ServerInterface interface {
 	// ListOutflowLevies The levies that an outflow is made of, in the order in which they came; their parts sum to it
 	// (GET /v1/public/trace/outflows/{outflow}/levies)
 	ListOutflowLevies(c *gin.Context, outflow int64, params ListOutflowLeviesParams)
+	// ListWitnesses Who is asked to cosign the log, and what each has seen when
+	// (GET /v1/public/witnesses)
+	ListWitnesses(c *gin.Context)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(c *gin.Context, params ListRegionsParams)
@@ -10628,6 +11607,19 @@ func (siw *ServerInterfaceWrapper) GetLogKey(c *gin.Context) {
 	}
 
 	siw.Handler.GetLogKey(c)
+}
+
+// GetWitnessedCheckpoint operation middleware
+func (siw *ServerInterfaceWrapper) GetWitnessedCheckpoint(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetWitnessedCheckpoint(c)
 }
 
 // GetContract operation middleware
@@ -10921,6 +11913,873 @@ func (siw *ServerInterfaceWrapper) SubmitApplication(c *gin.Context) {
 	}
 
 	siw.Handler.SubmitApplication(c, applicationId)
+}
+
+// ListCorrections operation middleware
+func (siw *ServerInterfaceWrapper) ListCorrections(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCorrectionsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListCorrections(c, params)
+}
+
+// ProposeCorrection operation middleware
+func (siw *ServerInterfaceWrapper) ProposeCorrection(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ProposeCorrection(c)
+}
+
+// ApproveCorrection operation middleware
+func (siw *ServerInterfaceWrapper) ApproveCorrection(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "correction_id" -------------
+	var correctionId CorrectionId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "correction_id", c.Param("correction_id"), &correctionId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter correction_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveCorrectionParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveCorrection(c, correctionId, params)
+}
+
+// RefuseCorrection operation middleware
+func (siw *ServerInterfaceWrapper) RefuseCorrection(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "correction_id" -------------
+	var correctionId CorrectionId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "correction_id", c.Param("correction_id"), &correctionId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter correction_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RefuseCorrection(c, correctionId)
+}
+
+// ListFindings operation middleware
+func (siw *ServerInterfaceWrapper) ListFindings(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListFindingsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListFindings(c, params)
+}
+
+// OpenFinding operation middleware
+func (siw *ServerInterfaceWrapper) OpenFinding(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenFinding(c)
+}
+
+// GetFinding operation middleware
+func (siw *ServerInterfaceWrapper) GetFinding(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "finding_id" -------------
+	var findingId FindingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "finding_id", c.Param("finding_id"), &findingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter finding_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetFinding(c, findingId)
+}
+
+// AcceptFinding operation middleware
+func (siw *ServerInterfaceWrapper) AcceptFinding(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "finding_id" -------------
+	var findingId FindingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "finding_id", c.Param("finding_id"), &findingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter finding_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AcceptFinding(c, findingId)
+}
+
+// AnswerFinding operation middleware
+func (siw *ServerInterfaceWrapper) AnswerFinding(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "finding_id" -------------
+	var findingId FindingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "finding_id", c.Param("finding_id"), &findingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter finding_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AnswerFinding(c, findingId)
+}
+
+// CloseFinding operation middleware
+func (siw *ServerInterfaceWrapper) CloseFinding(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "finding_id" -------------
+	var findingId FindingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "finding_id", c.Param("finding_id"), &findingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter finding_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CloseFinding(c, findingId)
+}
+
+// InsistFinding operation middleware
+func (siw *ServerInterfaceWrapper) InsistFinding(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "finding_id" -------------
+	var findingId FindingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "finding_id", c.Param("finding_id"), &findingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter finding_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.InsistFinding(c, findingId)
+}
+
+// GetGrantsJson operation middleware
+func (siw *ServerInterfaceWrapper) GetGrantsJson(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetGrantsJsonParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetGrantsJson(c, params)
+}
+
+// GetJournalBeancount operation middleware
+func (siw *ServerInterfaceWrapper) GetJournalBeancount(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetJournalBeancountParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetJournalBeancount(c, params)
+}
+
+// GetJournalCsv operation middleware
+func (siw *ServerInterfaceWrapper) GetJournalCsv(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetJournalCsvParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetJournalCsv(c, params)
+}
+
+// GetJournalHledger operation middleware
+func (siw *ServerInterfaceWrapper) GetJournalHledger(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetJournalHledgerParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetJournalHledger(c, params)
+}
+
+// GetJournalXlsx operation middleware
+func (siw *ServerInterfaceWrapper) GetJournalXlsx(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetJournalXlsxParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetJournalXlsx(c, params)
+}
+
+// GetLevyAudit operation middleware
+func (siw *ServerInterfaceWrapper) GetLevyAudit(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLevyAuditParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetLevyAudit(c, params)
+}
+
+// ListLevyDifferences operation middleware
+func (siw *ServerInterfaceWrapper) ListLevyDifferences(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLevyDifferencesParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListLevyDifferences(c, params)
+}
+
+// ListLevyLines operation middleware
+func (siw *ServerInterfaceWrapper) ListLevyLines(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLevyLinesParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListLevyLines(c, params)
+}
+
+// ListLevyOrders operation middleware
+func (siw *ServerInterfaceWrapper) ListLevyOrders(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLevyOrdersParams
+
+	// ------------- Required query parameter "day" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "day", c.Request.URL.Query(), &params.Day, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter day: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "merchant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "merchant_id", c.Request.URL.Query(), &params.MerchantId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListLevyOrders(c, params)
+}
+
+// GetLevyCsv operation middleware
+func (siw *ServerInterfaceWrapper) GetLevyCsv(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLevyCsvParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetLevyCsv(c, params)
+}
+
+// GetLevyXlsx operation middleware
+func (siw *ServerInterfaceWrapper) GetLevyXlsx(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLevyXlsxParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetLevyXlsx(c, params)
+}
+
+// ListSeals operation middleware
+func (siw *ServerInterfaceWrapper) ListSeals(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSeals(c)
+}
+
+// SealPeriod operation middleware
+func (siw *ServerInterfaceWrapper) SealPeriod(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SealPeriod(c)
+}
+
+// ListTransfers operation middleware
+func (siw *ServerInterfaceWrapper) ListTransfers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTransfersParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", c.Request.URL.Query(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter account: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTransfers(c, params)
+}
+
+// GetTrialBalance operation middleware
+func (siw *ServerInterfaceWrapper) GetTrialBalance(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTrialBalanceParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTrialBalance(c, params)
 }
 
 // ListBrands operation middleware
@@ -18416,6 +20275,19 @@ func (siw *ServerInterfaceWrapper) ListAssistanceTracks(c *gin.Context) {
 	siw.Handler.ListAssistanceTracks(c)
 }
 
+// GetAuditState operation middleware
+func (siw *ServerInterfaceWrapper) GetAuditState(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAuditState(c)
+}
+
 // ListDocuments operation middleware
 func (siw *ServerInterfaceWrapper) ListDocuments(c *gin.Context) {
 
@@ -19036,6 +20908,19 @@ func (siw *ServerInterfaceWrapper) ListOutflowLevies(c *gin.Context) {
 	}
 
 	siw.Handler.ListOutflowLevies(c, outflow, params)
+}
+
+// ListWitnesses operation middleware
+func (siw *ServerInterfaceWrapper) ListWitnesses(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListWitnesses(c)
 }
 
 // ListRegions operation middleware
@@ -19750,6 +21635,35 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/public/trace/outflows", wrapper.ListOutflows)
 	router.GET(options.BaseURL+"/v1/public/trace/outflows/:outflow/levies", wrapper.ListOutflowLevies)
 	router.GET(options.BaseURL+"/v1/checkouts/:checkout_id/receipt.pdf", wrapper.GetReceiptPdf)
+	router.GET(options.BaseURL+"/v1/public/audit", wrapper.GetAuditState)
+	router.GET(options.BaseURL+"/v1/audit/levy", wrapper.GetLevyAudit)
+	router.GET(options.BaseURL+"/v1/audit/levy-lines", wrapper.ListLevyLines)
+	router.GET(options.BaseURL+"/v1/audit/levy-orders", wrapper.ListLevyOrders)
+	router.GET(options.BaseURL+"/v1/audit/levy-differences", wrapper.ListLevyDifferences)
+	router.GET(options.BaseURL+"/v1/audit/levy.xlsx", wrapper.GetLevyXlsx)
+	router.GET(options.BaseURL+"/v1/audit/levy.csv", wrapper.GetLevyCsv)
+	router.GET(options.BaseURL+"/v1/audit/trial-balance", wrapper.GetTrialBalance)
+	router.GET(options.BaseURL+"/v1/audit/transfers", wrapper.ListTransfers)
+	router.GET(options.BaseURL+"/v1/audit/journal.hledger", wrapper.GetJournalHledger)
+	router.GET(options.BaseURL+"/v1/audit/journal.beancount", wrapper.GetJournalBeancount)
+	router.GET(options.BaseURL+"/v1/audit/journal.xlsx", wrapper.GetJournalXlsx)
+	router.GET(options.BaseURL+"/v1/audit/journal.csv", wrapper.GetJournalCsv)
+	router.GET(options.BaseURL+"/v1/audit/grants.json", wrapper.GetGrantsJson)
+	router.GET(options.BaseURL+"/v1/audit/seals", wrapper.ListSeals)
+	router.POST(options.BaseURL+"/v1/audit/seals", wrapper.SealPeriod)
+	router.GET(options.BaseURL+"/v1/audit/corrections", wrapper.ListCorrections)
+	router.POST(options.BaseURL+"/v1/audit/corrections", wrapper.ProposeCorrection)
+	router.POST(options.BaseURL+"/v1/audit/corrections/:correction_id/approve", wrapper.ApproveCorrection)
+	router.POST(options.BaseURL+"/v1/audit/corrections/:correction_id/refuse", wrapper.RefuseCorrection)
+	router.GET(options.BaseURL+"/v1/audit/findings", wrapper.ListFindings)
+	router.POST(options.BaseURL+"/v1/audit/findings", wrapper.OpenFinding)
+	router.GET(options.BaseURL+"/v1/audit/findings/:finding_id", wrapper.GetFinding)
+	router.POST(options.BaseURL+"/v1/audit/findings/:finding_id/answer", wrapper.AnswerFinding)
+	router.POST(options.BaseURL+"/v1/audit/findings/:finding_id/insist", wrapper.InsistFinding)
+	router.POST(options.BaseURL+"/v1/audit/findings/:finding_id/accept", wrapper.AcceptFinding)
+	router.POST(options.BaseURL+"/v1/audit/findings/:finding_id/close", wrapper.CloseFinding)
+	router.GET(options.BaseURL+"/log/witnessed", wrapper.GetWitnessedCheckpoint)
+	router.GET(options.BaseURL+"/v1/public/witnesses", wrapper.ListWitnesses)
 	router.GET(options.BaseURL+"/v1/fund/pupils", wrapper.ListPupils)
 	router.POST(options.BaseURL+"/v1/fund/pupils", wrapper.RecordPupil)
 	router.POST(options.BaseURL+"/v1/fund/pupils/:pupil_id/requests", wrapper.RequestPupil)
@@ -19963,6 +21877,57 @@ type GetLogKeydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetLogKeydefaultApplicationProblemPlusJSONResponse) VisitGetLogKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWitnessedCheckpointRequestObject struct {
+}
+
+type GetWitnessedCheckpointResponseObject interface {
+	VisitGetWitnessedCheckpointResponse(w http.ResponseWriter) error
+}
+
+type GetWitnessedCheckpoint200TextResponse string
+
+func (response GetWitnessedCheckpoint200TextResponse) VisitGetWitnessedCheckpointResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(200)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
+	return err
+}
+
+type GetWitnessedCheckpoint404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetWitnessedCheckpoint404ApplicationProblemPlusJSONResponse) VisitGetWitnessedCheckpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWitnessedCheckpointdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetWitnessedCheckpointdefaultApplicationProblemPlusJSONResponse) VisitGetWitnessedCheckpointResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -21108,6 +23073,2628 @@ type SubmitApplicationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SubmitApplicationdefaultApplicationProblemPlusJSONResponse) VisitSubmitApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCorrectionsRequestObject struct {
+	Params ListCorrectionsParams
+}
+
+type ListCorrectionsResponseObject interface {
+	VisitListCorrectionsResponse(w http.ResponseWriter) error
+}
+
+type ListCorrections200JSONResponse CorrectionPage
+
+func (response ListCorrections200JSONResponse) VisitListCorrectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCorrections400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListCorrections400ApplicationProblemPlusJSONResponse) VisitListCorrectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCorrections401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCorrections401ApplicationProblemPlusJSONResponse) VisitListCorrectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCorrections403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCorrections403ApplicationProblemPlusJSONResponse) VisitListCorrectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCorrectionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCorrectionsdefaultApplicationProblemPlusJSONResponse) VisitListCorrectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCorrectionRequestObject struct {
+	Body *ProposeCorrectionJSONRequestBody
+}
+
+type ProposeCorrectionResponseObject interface {
+	VisitProposeCorrectionResponse(w http.ResponseWriter) error
+}
+
+type ProposeCorrection201JSONResponse AuditCorrection
+
+func (response ProposeCorrection201JSONResponse) VisitProposeCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCorrection400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeCorrection400ApplicationProblemPlusJSONResponse) VisitProposeCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCorrection401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeCorrection401ApplicationProblemPlusJSONResponse) VisitProposeCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCorrection403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeCorrection403ApplicationProblemPlusJSONResponse) VisitProposeCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCorrection404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeCorrection404ApplicationProblemPlusJSONResponse) VisitProposeCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCorrection409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeCorrection409ApplicationProblemPlusJSONResponse) VisitProposeCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCorrection422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeCorrection422ApplicationProblemPlusJSONResponse) VisitProposeCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCorrectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ProposeCorrectiondefaultApplicationProblemPlusJSONResponse) VisitProposeCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCorrectionRequestObject struct {
+	CorrectionId CorrectionId `json:"correction_id"`
+	Params       ApproveCorrectionParams
+	Body         *ApproveCorrectionJSONRequestBody
+}
+
+type ApproveCorrectionResponseObject interface {
+	VisitApproveCorrectionResponse(w http.ResponseWriter) error
+}
+
+type ApproveCorrection200JSONResponse AuditCorrection
+
+func (response ApproveCorrection200JSONResponse) VisitApproveCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCorrection400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCorrection400ApplicationProblemPlusJSONResponse) VisitApproveCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCorrection401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCorrection401ApplicationProblemPlusJSONResponse) VisitApproveCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCorrection403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCorrection403ApplicationProblemPlusJSONResponse) VisitApproveCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCorrection404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCorrection404ApplicationProblemPlusJSONResponse) VisitApproveCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCorrection409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCorrection409ApplicationProblemPlusJSONResponse) VisitApproveCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCorrection422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveCorrection422ApplicationProblemPlusJSONResponse) VisitApproveCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCorrectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApproveCorrectiondefaultApplicationProblemPlusJSONResponse) VisitApproveCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCorrectionRequestObject struct {
+	CorrectionId CorrectionId `json:"correction_id"`
+	Body         *RefuseCorrectionJSONRequestBody
+}
+
+type RefuseCorrectionResponseObject interface {
+	VisitRefuseCorrectionResponse(w http.ResponseWriter) error
+}
+
+type RefuseCorrection200JSONResponse AuditCorrection
+
+func (response RefuseCorrection200JSONResponse) VisitRefuseCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCorrection400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCorrection400ApplicationProblemPlusJSONResponse) VisitRefuseCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCorrection401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCorrection401ApplicationProblemPlusJSONResponse) VisitRefuseCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCorrection403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCorrection403ApplicationProblemPlusJSONResponse) VisitRefuseCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCorrection404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCorrection404ApplicationProblemPlusJSONResponse) VisitRefuseCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCorrection409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCorrection409ApplicationProblemPlusJSONResponse) VisitRefuseCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCorrection422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response RefuseCorrection422ApplicationProblemPlusJSONResponse) VisitRefuseCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCorrectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RefuseCorrectiondefaultApplicationProblemPlusJSONResponse) VisitRefuseCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFindingsRequestObject struct {
+	Params ListFindingsParams
+}
+
+type ListFindingsResponseObject interface {
+	VisitListFindingsResponse(w http.ResponseWriter) error
+}
+
+type ListFindings200JSONResponse FindingPage
+
+func (response ListFindings200JSONResponse) VisitListFindingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFindings400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListFindings400ApplicationProblemPlusJSONResponse) VisitListFindingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFindings401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListFindings401ApplicationProblemPlusJSONResponse) VisitListFindingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFindings403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListFindings403ApplicationProblemPlusJSONResponse) VisitListFindingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFindingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListFindingsdefaultApplicationProblemPlusJSONResponse) VisitListFindingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenFindingRequestObject struct {
+	Body *OpenFindingJSONRequestBody
+}
+
+type OpenFindingResponseObject interface {
+	VisitOpenFindingResponse(w http.ResponseWriter) error
+}
+
+type OpenFinding201JSONResponse Finding
+
+func (response OpenFinding201JSONResponse) VisitOpenFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenFinding400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response OpenFinding400ApplicationProblemPlusJSONResponse) VisitOpenFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenFinding401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response OpenFinding401ApplicationProblemPlusJSONResponse) VisitOpenFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenFinding403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OpenFinding403ApplicationProblemPlusJSONResponse) VisitOpenFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenFindingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response OpenFindingdefaultApplicationProblemPlusJSONResponse) VisitOpenFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFindingRequestObject struct {
+	FindingId FindingId `json:"finding_id"`
+}
+
+type GetFindingResponseObject interface {
+	VisitGetFindingResponse(w http.ResponseWriter) error
+}
+
+type GetFinding200JSONResponse FindingThread
+
+func (response GetFinding200JSONResponse) VisitGetFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFinding400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetFinding400ApplicationProblemPlusJSONResponse) VisitGetFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFinding401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetFinding401ApplicationProblemPlusJSONResponse) VisitGetFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFinding403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetFinding403ApplicationProblemPlusJSONResponse) VisitGetFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFinding404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetFinding404ApplicationProblemPlusJSONResponse) VisitGetFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFindingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetFindingdefaultApplicationProblemPlusJSONResponse) VisitGetFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptFindingRequestObject struct {
+	FindingId FindingId `json:"finding_id"`
+	Body      *AcceptFindingJSONRequestBody
+}
+
+type AcceptFindingResponseObject interface {
+	VisitAcceptFindingResponse(w http.ResponseWriter) error
+}
+
+type AcceptFinding200JSONResponse Finding
+
+func (response AcceptFinding200JSONResponse) VisitAcceptFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptFinding400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptFinding400ApplicationProblemPlusJSONResponse) VisitAcceptFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptFinding401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptFinding401ApplicationProblemPlusJSONResponse) VisitAcceptFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptFinding403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptFinding403ApplicationProblemPlusJSONResponse) VisitAcceptFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptFinding404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptFinding404ApplicationProblemPlusJSONResponse) VisitAcceptFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptFinding409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptFinding409ApplicationProblemPlusJSONResponse) VisitAcceptFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptFindingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcceptFindingdefaultApplicationProblemPlusJSONResponse) VisitAcceptFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerFindingRequestObject struct {
+	FindingId FindingId `json:"finding_id"`
+	Body      *AnswerFindingJSONRequestBody
+}
+
+type AnswerFindingResponseObject interface {
+	VisitAnswerFindingResponse(w http.ResponseWriter) error
+}
+
+type AnswerFinding200JSONResponse Finding
+
+func (response AnswerFinding200JSONResponse) VisitAnswerFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerFinding400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerFinding400ApplicationProblemPlusJSONResponse) VisitAnswerFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerFinding401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerFinding401ApplicationProblemPlusJSONResponse) VisitAnswerFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerFinding403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerFinding403ApplicationProblemPlusJSONResponse) VisitAnswerFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerFinding404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerFinding404ApplicationProblemPlusJSONResponse) VisitAnswerFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerFinding409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerFinding409ApplicationProblemPlusJSONResponse) VisitAnswerFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerFinding422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response AnswerFinding422ApplicationProblemPlusJSONResponse) VisitAnswerFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerFindingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AnswerFindingdefaultApplicationProblemPlusJSONResponse) VisitAnswerFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseFindingRequestObject struct {
+	FindingId FindingId `json:"finding_id"`
+	Body      *CloseFindingJSONRequestBody
+}
+
+type CloseFindingResponseObject interface {
+	VisitCloseFindingResponse(w http.ResponseWriter) error
+}
+
+type CloseFinding200JSONResponse Finding
+
+func (response CloseFinding200JSONResponse) VisitCloseFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseFinding400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response CloseFinding400ApplicationProblemPlusJSONResponse) VisitCloseFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseFinding401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response CloseFinding401ApplicationProblemPlusJSONResponse) VisitCloseFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseFinding403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CloseFinding403ApplicationProblemPlusJSONResponse) VisitCloseFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseFinding404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CloseFinding404ApplicationProblemPlusJSONResponse) VisitCloseFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseFinding409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CloseFinding409ApplicationProblemPlusJSONResponse) VisitCloseFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseFindingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CloseFindingdefaultApplicationProblemPlusJSONResponse) VisitCloseFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type InsistFindingRequestObject struct {
+	FindingId FindingId `json:"finding_id"`
+	Body      *InsistFindingJSONRequestBody
+}
+
+type InsistFindingResponseObject interface {
+	VisitInsistFindingResponse(w http.ResponseWriter) error
+}
+
+type InsistFinding200JSONResponse Finding
+
+func (response InsistFinding200JSONResponse) VisitInsistFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type InsistFinding400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response InsistFinding400ApplicationProblemPlusJSONResponse) VisitInsistFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type InsistFinding401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response InsistFinding401ApplicationProblemPlusJSONResponse) VisitInsistFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type InsistFinding403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response InsistFinding403ApplicationProblemPlusJSONResponse) VisitInsistFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type InsistFinding404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response InsistFinding404ApplicationProblemPlusJSONResponse) VisitInsistFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type InsistFinding409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response InsistFinding409ApplicationProblemPlusJSONResponse) VisitInsistFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type InsistFindingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response InsistFindingdefaultApplicationProblemPlusJSONResponse) VisitInsistFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGrantsJsonRequestObject struct {
+	Params GetGrantsJsonParams
+}
+
+type GetGrantsJsonResponseObject interface {
+	VisitGetGrantsJsonResponse(w http.ResponseWriter) error
+}
+
+type GetGrantsJson200JSONResponse GivingGrants
+
+func (response GetGrantsJson200JSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGrantsJson400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetGrantsJson400ApplicationProblemPlusJSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGrantsJson401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetGrantsJson401ApplicationProblemPlusJSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGrantsJson403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetGrantsJson403ApplicationProblemPlusJSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGrantsJsondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetGrantsJsondefaultApplicationProblemPlusJSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalBeancountRequestObject struct {
+	Params GetJournalBeancountParams
+}
+
+type GetJournalBeancountResponseObject interface {
+	VisitGetJournalBeancountResponse(w http.ResponseWriter) error
+}
+
+type GetJournalBeancount200TextResponse Sheet
+
+func (response GetJournalBeancount200TextResponse) VisitGetJournalBeancountResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(200)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
+	return err
+}
+
+type GetJournalBeancount400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetJournalBeancount400ApplicationProblemPlusJSONResponse) VisitGetJournalBeancountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalBeancount401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetJournalBeancount401ApplicationProblemPlusJSONResponse) VisitGetJournalBeancountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalBeancount403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetJournalBeancount403ApplicationProblemPlusJSONResponse) VisitGetJournalBeancountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalBeancountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetJournalBeancountdefaultApplicationProblemPlusJSONResponse) VisitGetJournalBeancountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalCsvRequestObject struct {
+	Params GetJournalCsvParams
+}
+
+type GetJournalCsvResponseObject interface {
+	VisitGetJournalCsvResponse(w http.ResponseWriter) error
+}
+
+type GetJournalCsv200TextcsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetJournalCsv200TextcsvResponse) VisitGetJournalCsvResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetJournalCsv400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetJournalCsv400ApplicationProblemPlusJSONResponse) VisitGetJournalCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalCsv401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetJournalCsv401ApplicationProblemPlusJSONResponse) VisitGetJournalCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalCsv403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetJournalCsv403ApplicationProblemPlusJSONResponse) VisitGetJournalCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalCsvdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetJournalCsvdefaultApplicationProblemPlusJSONResponse) VisitGetJournalCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalHledgerRequestObject struct {
+	Params GetJournalHledgerParams
+}
+
+type GetJournalHledgerResponseObject interface {
+	VisitGetJournalHledgerResponse(w http.ResponseWriter) error
+}
+
+type GetJournalHledger200TextResponse Sheet
+
+func (response GetJournalHledger200TextResponse) VisitGetJournalHledgerResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(200)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
+	return err
+}
+
+type GetJournalHledger400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetJournalHledger400ApplicationProblemPlusJSONResponse) VisitGetJournalHledgerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalHledger401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetJournalHledger401ApplicationProblemPlusJSONResponse) VisitGetJournalHledgerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalHledger403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetJournalHledger403ApplicationProblemPlusJSONResponse) VisitGetJournalHledgerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalHledgerdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetJournalHledgerdefaultApplicationProblemPlusJSONResponse) VisitGetJournalHledgerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalXlsxRequestObject struct {
+	Params GetJournalXlsxParams
+}
+
+type GetJournalXlsxResponseObject interface {
+	VisitGetJournalXlsxResponse(w http.ResponseWriter) error
+}
+
+type GetJournalXlsx200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetJournalXlsx200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitGetJournalXlsxResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetJournalXlsx400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetJournalXlsx400ApplicationProblemPlusJSONResponse) VisitGetJournalXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalXlsx401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetJournalXlsx401ApplicationProblemPlusJSONResponse) VisitGetJournalXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalXlsx403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetJournalXlsx403ApplicationProblemPlusJSONResponse) VisitGetJournalXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalXlsx422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response GetJournalXlsx422ApplicationProblemPlusJSONResponse) VisitGetJournalXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJournalXlsxdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetJournalXlsxdefaultApplicationProblemPlusJSONResponse) VisitGetJournalXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyAuditRequestObject struct {
+	Params GetLevyAuditParams
+}
+
+type GetLevyAuditResponseObject interface {
+	VisitGetLevyAuditResponse(w http.ResponseWriter) error
+}
+
+type GetLevyAudit200JSONResponse LevyAudit
+
+func (response GetLevyAudit200JSONResponse) VisitGetLevyAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyAudit400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetLevyAudit400ApplicationProblemPlusJSONResponse) VisitGetLevyAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyAudit401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetLevyAudit401ApplicationProblemPlusJSONResponse) VisitGetLevyAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyAudit403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetLevyAudit403ApplicationProblemPlusJSONResponse) VisitGetLevyAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyAuditdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetLevyAuditdefaultApplicationProblemPlusJSONResponse) VisitGetLevyAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyDifferencesRequestObject struct {
+	Params ListLevyDifferencesParams
+}
+
+type ListLevyDifferencesResponseObject interface {
+	VisitListLevyDifferencesResponse(w http.ResponseWriter) error
+}
+
+type ListLevyDifferences200JSONResponse LevyDifferencePage
+
+func (response ListLevyDifferences200JSONResponse) VisitListLevyDifferencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyDifferences400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListLevyDifferences400ApplicationProblemPlusJSONResponse) VisitListLevyDifferencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyDifferences401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListLevyDifferences401ApplicationProblemPlusJSONResponse) VisitListLevyDifferencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyDifferences403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListLevyDifferences403ApplicationProblemPlusJSONResponse) VisitListLevyDifferencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyDifferencesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListLevyDifferencesdefaultApplicationProblemPlusJSONResponse) VisitListLevyDifferencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyLinesRequestObject struct {
+	Params ListLevyLinesParams
+}
+
+type ListLevyLinesResponseObject interface {
+	VisitListLevyLinesResponse(w http.ResponseWriter) error
+}
+
+type ListLevyLines200JSONResponse LevyLinePage
+
+func (response ListLevyLines200JSONResponse) VisitListLevyLinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyLines400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListLevyLines400ApplicationProblemPlusJSONResponse) VisitListLevyLinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyLines401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListLevyLines401ApplicationProblemPlusJSONResponse) VisitListLevyLinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyLines403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListLevyLines403ApplicationProblemPlusJSONResponse) VisitListLevyLinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyLinesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListLevyLinesdefaultApplicationProblemPlusJSONResponse) VisitListLevyLinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyOrdersRequestObject struct {
+	Params ListLevyOrdersParams
+}
+
+type ListLevyOrdersResponseObject interface {
+	VisitListLevyOrdersResponse(w http.ResponseWriter) error
+}
+
+type ListLevyOrders200JSONResponse LevyOrderPage
+
+func (response ListLevyOrders200JSONResponse) VisitListLevyOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyOrders400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListLevyOrders400ApplicationProblemPlusJSONResponse) VisitListLevyOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyOrders401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListLevyOrders401ApplicationProblemPlusJSONResponse) VisitListLevyOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyOrders403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListLevyOrders403ApplicationProblemPlusJSONResponse) VisitListLevyOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLevyOrdersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListLevyOrdersdefaultApplicationProblemPlusJSONResponse) VisitListLevyOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyCsvRequestObject struct {
+	Params GetLevyCsvParams
+}
+
+type GetLevyCsvResponseObject interface {
+	VisitGetLevyCsvResponse(w http.ResponseWriter) error
+}
+
+type GetLevyCsv200TextcsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetLevyCsv200TextcsvResponse) VisitGetLevyCsvResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetLevyCsv400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetLevyCsv400ApplicationProblemPlusJSONResponse) VisitGetLevyCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyCsv401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetLevyCsv401ApplicationProblemPlusJSONResponse) VisitGetLevyCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyCsv403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetLevyCsv403ApplicationProblemPlusJSONResponse) VisitGetLevyCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyCsvdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetLevyCsvdefaultApplicationProblemPlusJSONResponse) VisitGetLevyCsvResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyXlsxRequestObject struct {
+	Params GetLevyXlsxParams
+}
+
+type GetLevyXlsxResponseObject interface {
+	VisitGetLevyXlsxResponse(w http.ResponseWriter) error
+}
+
+type GetLevyXlsx200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetLevyXlsx200ApplicationvndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitGetLevyXlsxResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetLevyXlsx400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetLevyXlsx400ApplicationProblemPlusJSONResponse) VisitGetLevyXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyXlsx401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetLevyXlsx401ApplicationProblemPlusJSONResponse) VisitGetLevyXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyXlsx403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetLevyXlsx403ApplicationProblemPlusJSONResponse) VisitGetLevyXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLevyXlsxdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetLevyXlsxdefaultApplicationProblemPlusJSONResponse) VisitGetLevyXlsxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSealsRequestObject struct {
+}
+
+type ListSealsResponseObject interface {
+	VisitListSealsResponse(w http.ResponseWriter) error
+}
+
+type ListSeals200JSONResponse SealList
+
+func (response ListSeals200JSONResponse) VisitListSealsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSeals401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListSeals401ApplicationProblemPlusJSONResponse) VisitListSealsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSeals403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListSeals403ApplicationProblemPlusJSONResponse) VisitListSealsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSealsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSealsdefaultApplicationProblemPlusJSONResponse) VisitListSealsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SealPeriodRequestObject struct {
+	Body *SealPeriodJSONRequestBody
+}
+
+type SealPeriodResponseObject interface {
+	VisitSealPeriodResponse(w http.ResponseWriter) error
+}
+
+type SealPeriod200JSONResponse Seal
+
+func (response SealPeriod200JSONResponse) VisitSealPeriodResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SealPeriod400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response SealPeriod400ApplicationProblemPlusJSONResponse) VisitSealPeriodResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SealPeriod401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SealPeriod401ApplicationProblemPlusJSONResponse) VisitSealPeriodResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SealPeriod403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SealPeriod403ApplicationProblemPlusJSONResponse) VisitSealPeriodResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SealPeriod409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SealPeriod409ApplicationProblemPlusJSONResponse) VisitSealPeriodResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SealPeriod422ApplicationProblemPlusJSONResponse struct {
+	RefusedApplicationProblemPlusJSONResponse
+}
+
+func (response SealPeriod422ApplicationProblemPlusJSONResponse) VisitSealPeriodResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SealPerioddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SealPerioddefaultApplicationProblemPlusJSONResponse) VisitSealPeriodResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTransfersRequestObject struct {
+	Params ListTransfersParams
+}
+
+type ListTransfersResponseObject interface {
+	VisitListTransfersResponse(w http.ResponseWriter) error
+}
+
+type ListTransfers200JSONResponse TransferPage
+
+func (response ListTransfers200JSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTransfers400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListTransfers400ApplicationProblemPlusJSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTransfers401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListTransfers401ApplicationProblemPlusJSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTransfers403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListTransfers403ApplicationProblemPlusJSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTransfersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTransfersdefaultApplicationProblemPlusJSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrialBalanceRequestObject struct {
+	Params GetTrialBalanceParams
+}
+
+type GetTrialBalanceResponseObject interface {
+	VisitGetTrialBalanceResponse(w http.ResponseWriter) error
+}
+
+type GetTrialBalance200JSONResponse TrialBalance
+
+func (response GetTrialBalance200JSONResponse) VisitGetTrialBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrialBalance400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response GetTrialBalance400ApplicationProblemPlusJSONResponse) VisitGetTrialBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrialBalance401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTrialBalance401ApplicationProblemPlusJSONResponse) VisitGetTrialBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrialBalance403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetTrialBalance403ApplicationProblemPlusJSONResponse) VisitGetTrialBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrialBalancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTrialBalancedefaultApplicationProblemPlusJSONResponse) VisitGetTrialBalanceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -48344,6 +52931,52 @@ func (response ListAssistanceTracksdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type GetAuditStateRequestObject struct {
+}
+
+type GetAuditStateResponseObject interface {
+	VisitGetAuditStateResponse(w http.ResponseWriter) error
+}
+
+type GetAuditState200JSONResponse AuditState
+
+func (response GetAuditState200JSONResponse) VisitGetAuditStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuditState304Response struct {
+}
+
+func (response GetAuditState304Response) VisitGetAuditStateResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetAuditStatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetAuditStatedefaultApplicationProblemPlusJSONResponse) VisitGetAuditStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDocumentsRequestObject struct {
 	Params ListDocumentsParams
 }
@@ -49858,6 +54491,44 @@ func (response ListOutflowLeviesdefaultApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type ListWitnessesRequestObject struct {
+}
+
+type ListWitnessesResponseObject interface {
+	VisitListWitnessesResponse(w http.ResponseWriter) error
+}
+
+type ListWitnesses200JSONResponse WitnessList
+
+func (response ListWitnesses200JSONResponse) VisitListWitnessesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWitnessesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListWitnessesdefaultApplicationProblemPlusJSONResponse) VisitListWitnessesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRegionsRequestObject struct {
 	Params ListRegionsParams
 }
@@ -51001,6 +55672,9 @@ type StrictServerInterface interface {
 	// GetLogKey The log's verifier key; keep it, and compare it when it matters
 	// (GET /log/key)
 	GetLogKey(ctx context.Context, request GetLogKeyRequestObject) (GetLogKeyResponseObject, error)
+	// GetWitnessedCheckpoint The newest checkpoint that a witness has cosigned
+	// (GET /log/witnessed)
+	GetWitnessedCheckpoint(ctx context.Context, request GetWitnessedCheckpointRequestObject) (GetWitnessedCheckpointResponseObject, error)
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(ctx context.Context, request GetContractRequestObject) (GetContractResponseObject, error)
@@ -51037,6 +55711,84 @@ type StrictServerInterface interface {
 	// SubmitApplication Hand the application to the county, or hand it in again
 	// (POST /v1/applications/{application_id}/submit)
 	SubmitApplication(ctx context.Context, request SubmitApplicationRequestObject) (SubmitApplicationResponseObject, error)
+	// ListCorrections Corrections of transfers, the newest first
+	// (GET /v1/audit/corrections)
+	ListCorrections(ctx context.Context, request ListCorrectionsRequestObject) (ListCorrectionsResponseObject, error)
+	// ProposeCorrection Propose what is to be booked instead of a transfer that was wrong
+	// (POST /v1/audit/corrections)
+	ProposeCorrection(ctx context.Context, request ProposeCorrectionRequestObject) (ProposeCorrectionResponseObject, error)
+	// ApproveCorrection Approve exactly what another person proposed; it is booked and its reason published
+	// (POST /v1/audit/corrections/{correction_id}/approve)
+	ApproveCorrection(ctx context.Context, request ApproveCorrectionRequestObject) (ApproveCorrectionResponseObject, error)
+	// RefuseCorrection Refuse what another person proposed, or withdraw one's own
+	// (POST /v1/audit/corrections/{correction_id}/refuse)
+	RefuseCorrection(ctx context.Context, request RefuseCorrectionRequestObject) (RefuseCorrectionResponseObject, error)
+	// ListFindings Findings, the newest first
+	// (GET /v1/audit/findings)
+	ListFindings(ctx context.Context, request ListFindingsRequestObject) (ListFindingsResponseObject, error)
+	// OpenFinding Open a finding and ask for an answer
+	// (POST /v1/audit/findings)
+	OpenFinding(ctx context.Context, request OpenFindingRequestObject) (OpenFindingResponseObject, error)
+	// GetFinding A finding with everything that was said of it
+	// (GET /v1/audit/findings/{finding_id})
+	GetFinding(ctx context.Context, request GetFindingRequestObject) (GetFindingResponseObject, error)
+	// AcceptFinding Say that an answer is good enough and to be carried out
+	// (POST /v1/audit/findings/{finding_id}/accept)
+	AcceptFinding(ctx context.Context, request AcceptFindingRequestObject) (AcceptFindingResponseObject, error)
+	// AnswerFinding Answer a finding
+	// (POST /v1/audit/findings/{finding_id}/answer)
+	AnswerFinding(ctx context.Context, request AnswerFindingRequestObject) (AnswerFindingResponseObject, error)
+	// CloseFinding Close a finding that is settled, or was none
+	// (POST /v1/audit/findings/{finding_id}/close)
+	CloseFinding(ctx context.Context, request CloseFindingRequestObject) (CloseFindingResponseObject, error)
+	// InsistFinding Say that an answer is not good enough
+	// (POST /v1/audit/findings/{finding_id}/insist)
+	InsistFinding(ctx context.Context, request InsistFindingRequestObject) (InsistFindingResponseObject, error)
+	// GetGrantsJson The grants that were promised in a period as 360Giving has them
+	// (GET /v1/audit/grants.json)
+	GetGrantsJson(ctx context.Context, request GetGrantsJsonRequestObject) (GetGrantsJsonResponseObject, error)
+	// GetJournalBeancount The book of a period for beancount (version 2), with assertions of every balance
+	// (GET /v1/audit/journal.beancount)
+	GetJournalBeancount(ctx context.Context, request GetJournalBeancountRequestObject) (GetJournalBeancountResponseObject, error)
+	// GetJournalCsv The moves of a period as CSV
+	// (GET /v1/audit/journal.csv)
+	GetJournalCsv(ctx context.Context, request GetJournalCsvRequestObject) (GetJournalCsvResponseObject, error)
+	// GetJournalHledger The book of a period for hledger, with assertions of every balance
+	// (GET /v1/audit/journal.hledger)
+	GetJournalHledger(ctx context.Context, request GetJournalHledgerRequestObject) (GetJournalHledgerResponseObject, error)
+	// GetJournalXlsx The moves of a period as a book, with the trial balance
+	// (GET /v1/audit/journal.xlsx)
+	GetJournalXlsx(ctx context.Context, request GetJournalXlsxRequestObject) (GetJournalXlsxResponseObject, error)
+	// GetLevyAudit Orders, one tenth of them, the book and the provider, summed over a period
+	// (GET /v1/audit/levy)
+	GetLevyAudit(ctx context.Context, request GetLevyAuditRequestObject) (GetLevyAuditResponseObject, error)
+	// ListLevyDifferences Everything on which orders, book and provider do not agree, oldest first
+	// (GET /v1/audit/levy-differences)
+	ListLevyDifferences(ctx context.Context, request ListLevyDifferencesRequestObject) (ListLevyDifferencesResponseObject, error)
+	// ListLevyLines The levy audit by day and enterprise, oldest first
+	// (GET /v1/audit/levy-lines)
+	ListLevyLines(ctx context.Context, request ListLevyLinesRequestObject) (ListLevyLinesResponseObject, error)
+	// ListLevyOrders The sales and returns of an enterprise on a day, with their transfers and leaves
+	// (GET /v1/audit/levy-orders)
+	ListLevyOrders(ctx context.Context, request ListLevyOrdersRequestObject) (ListLevyOrdersResponseObject, error)
+	// GetLevyCsv The levy audit by day and enterprise as CSV
+	// (GET /v1/audit/levy.csv)
+	GetLevyCsv(ctx context.Context, request GetLevyCsvRequestObject) (GetLevyCsvResponseObject, error)
+	// GetLevyXlsx The levy audit by day and enterprise as a book
+	// (GET /v1/audit/levy.xlsx)
+	GetLevyXlsx(ctx context.Context, request GetLevyXlsxRequestObject) (GetLevyXlsxResponseObject, error)
+	// ListSeals The months that are sealed, the newest first
+	// (GET /v1/audit/seals)
+	ListSeals(ctx context.Context, request ListSealsRequestObject) (ListSealsResponseObject, error)
+	// SealPeriod Seal a month that is over: its figures are published, and nothing is booked in it any more
+	// (POST /v1/audit/seals)
+	SealPeriod(ctx context.Context, request SealPeriodRequestObject) (SealPeriodResponseObject, error)
+	// ListTransfers The transfers of a period, or those that touch an account, oldest first
+	// (GET /v1/audit/transfers)
+	ListTransfers(ctx context.Context, request ListTransfersRequestObject) (ListTransfersResponseObject, error)
+	// GetTrialBalance Every account of the book over a period
+	// (GET /v1/audit/trial-balance)
+	GetTrialBalance(ctx context.Context, request GetTrialBalanceRequestObject) (GetTrialBalanceResponseObject, error)
 	// ListBrands Brands of villages, by code
 	// (GET /v1/brands)
 	ListBrands(ctx context.Context, request ListBrandsRequestObject) (ListBrandsResponseObject, error)
@@ -51757,6 +56509,9 @@ type StrictServerInterface interface {
 	// ListAssistanceTracks In what ways the county is helped outside the shop
 	// (GET /v1/public/assistance-tracks)
 	ListAssistanceTracks(ctx context.Context, request ListAssistanceTracksRequestObject) (ListAssistanceTracksResponseObject, error)
+	// GetAuditState What everybody may know of the audit
+	// (GET /v1/public/audit)
+	GetAuditState(ctx context.Context, request GetAuditStateRequestObject) (GetAuditStateResponseObject, error)
 	// ListDocuments What was published, the newest first
 	// (GET /v1/public/documents)
 	ListDocuments(ctx context.Context, request ListDocumentsRequestObject) (ListDocumentsResponseObject, error)
@@ -51826,6 +56581,9 @@ type StrictServerInterface interface {
 	// ListOutflowLevies The levies that an outflow is made of, in the order in which they came; their parts sum to it
 	// (GET /v1/public/trace/outflows/{outflow}/levies)
 	ListOutflowLevies(ctx context.Context, request ListOutflowLeviesRequestObject) (ListOutflowLeviesResponseObject, error)
+	// ListWitnesses Who is asked to cosign the log, and what each has seen when
+	// (GET /v1/public/witnesses)
+	ListWitnesses(ctx context.Context, request ListWitnessesRequestObject) (ListWitnessesResponseObject, error)
 	// ListRegions Where goods come from: counties, townships, villages, by code
 	// (GET /v1/regions)
 	ListRegions(ctx context.Context, request ListRegionsRequestObject) (ListRegionsResponseObject, error)
@@ -52012,6 +56770,30 @@ func (sh *strictHandler) GetLogKey(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetLogKeyResponseObject); ok {
 		if err := validResponse.VisitGetLogKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetWitnessedCheckpoint operation middleware
+func (sh *strictHandler) GetWitnessedCheckpoint(ctx *gin.Context) {
+	var request GetWitnessedCheckpointRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWitnessedCheckpoint(ctx, request.(GetWitnessedCheckpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWitnessedCheckpoint")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetWitnessedCheckpointResponseObject); ok {
+		if err := validResponse.VisitGetWitnessedCheckpointResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -52391,6 +57173,837 @@ func (sh *strictHandler) SubmitApplication(ctx *gin.Context, applicationId Appli
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SubmitApplicationResponseObject); ok {
 		if err := validResponse.VisitSubmitApplicationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCorrections operation middleware
+func (sh *strictHandler) ListCorrections(ctx *gin.Context, params ListCorrectionsParams) {
+	var request ListCorrectionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCorrections(ctx, request.(ListCorrectionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCorrections")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListCorrectionsResponseObject); ok {
+		if err := validResponse.VisitListCorrectionsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProposeCorrection operation middleware
+func (sh *strictHandler) ProposeCorrection(ctx *gin.Context) {
+	var request ProposeCorrectionRequestObject
+
+	var body ProposeCorrectionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeCorrection(ctx, request.(ProposeCorrectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeCorrection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ProposeCorrectionResponseObject); ok {
+		if err := validResponse.VisitProposeCorrectionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveCorrection operation middleware
+func (sh *strictHandler) ApproveCorrection(ctx *gin.Context, correctionId CorrectionId, params ApproveCorrectionParams) {
+	var request ApproveCorrectionRequestObject
+
+	request.CorrectionId = correctionId
+	request.Params = params
+
+	var body ApproveCorrectionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveCorrection(ctx, request.(ApproveCorrectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveCorrection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApproveCorrectionResponseObject); ok {
+		if err := validResponse.VisitApproveCorrectionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RefuseCorrection operation middleware
+func (sh *strictHandler) RefuseCorrection(ctx *gin.Context, correctionId CorrectionId) {
+	var request RefuseCorrectionRequestObject
+
+	request.CorrectionId = correctionId
+
+	var body RefuseCorrectionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RefuseCorrection(ctx, request.(RefuseCorrectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefuseCorrection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RefuseCorrectionResponseObject); ok {
+		if err := validResponse.VisitRefuseCorrectionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListFindings operation middleware
+func (sh *strictHandler) ListFindings(ctx *gin.Context, params ListFindingsParams) {
+	var request ListFindingsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListFindings(ctx, request.(ListFindingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListFindings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListFindingsResponseObject); ok {
+		if err := validResponse.VisitListFindingsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OpenFinding operation middleware
+func (sh *strictHandler) OpenFinding(ctx *gin.Context) {
+	var request OpenFindingRequestObject
+
+	var body OpenFindingJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenFinding(ctx, request.(OpenFindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenFinding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenFindingResponseObject); ok {
+		if err := validResponse.VisitOpenFindingResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetFinding operation middleware
+func (sh *strictHandler) GetFinding(ctx *gin.Context, findingId FindingId) {
+	var request GetFindingRequestObject
+
+	request.FindingId = findingId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetFinding(ctx, request.(GetFindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetFinding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetFindingResponseObject); ok {
+		if err := validResponse.VisitGetFindingResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AcceptFinding operation middleware
+func (sh *strictHandler) AcceptFinding(ctx *gin.Context, findingId FindingId) {
+	var request AcceptFindingRequestObject
+
+	request.FindingId = findingId
+
+	var body AcceptFindingJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptFinding(ctx, request.(AcceptFindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptFinding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AcceptFindingResponseObject); ok {
+		if err := validResponse.VisitAcceptFindingResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AnswerFinding operation middleware
+func (sh *strictHandler) AnswerFinding(ctx *gin.Context, findingId FindingId) {
+	var request AnswerFindingRequestObject
+
+	request.FindingId = findingId
+
+	var body AnswerFindingJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AnswerFinding(ctx, request.(AnswerFindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AnswerFinding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AnswerFindingResponseObject); ok {
+		if err := validResponse.VisitAnswerFindingResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CloseFinding operation middleware
+func (sh *strictHandler) CloseFinding(ctx *gin.Context, findingId FindingId) {
+	var request CloseFindingRequestObject
+
+	request.FindingId = findingId
+
+	var body CloseFindingJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CloseFinding(ctx, request.(CloseFindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CloseFinding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CloseFindingResponseObject); ok {
+		if err := validResponse.VisitCloseFindingResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// InsistFinding operation middleware
+func (sh *strictHandler) InsistFinding(ctx *gin.Context, findingId FindingId) {
+	var request InsistFindingRequestObject
+
+	request.FindingId = findingId
+
+	var body InsistFindingJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.InsistFinding(ctx, request.(InsistFindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "InsistFinding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(InsistFindingResponseObject); ok {
+		if err := validResponse.VisitInsistFindingResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetGrantsJson operation middleware
+func (sh *strictHandler) GetGrantsJson(ctx *gin.Context, params GetGrantsJsonParams) {
+	var request GetGrantsJsonRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetGrantsJson(ctx, request.(GetGrantsJsonRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetGrantsJson")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetGrantsJsonResponseObject); ok {
+		if err := validResponse.VisitGetGrantsJsonResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetJournalBeancount operation middleware
+func (sh *strictHandler) GetJournalBeancount(ctx *gin.Context, params GetJournalBeancountParams) {
+	var request GetJournalBeancountRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJournalBeancount(ctx, request.(GetJournalBeancountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJournalBeancount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetJournalBeancountResponseObject); ok {
+		if err := validResponse.VisitGetJournalBeancountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetJournalCsv operation middleware
+func (sh *strictHandler) GetJournalCsv(ctx *gin.Context, params GetJournalCsvParams) {
+	var request GetJournalCsvRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJournalCsv(ctx, request.(GetJournalCsvRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJournalCsv")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetJournalCsvResponseObject); ok {
+		if err := validResponse.VisitGetJournalCsvResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetJournalHledger operation middleware
+func (sh *strictHandler) GetJournalHledger(ctx *gin.Context, params GetJournalHledgerParams) {
+	var request GetJournalHledgerRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJournalHledger(ctx, request.(GetJournalHledgerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJournalHledger")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetJournalHledgerResponseObject); ok {
+		if err := validResponse.VisitGetJournalHledgerResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetJournalXlsx operation middleware
+func (sh *strictHandler) GetJournalXlsx(ctx *gin.Context, params GetJournalXlsxParams) {
+	var request GetJournalXlsxRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJournalXlsx(ctx, request.(GetJournalXlsxRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJournalXlsx")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetJournalXlsxResponseObject); ok {
+		if err := validResponse.VisitGetJournalXlsxResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetLevyAudit operation middleware
+func (sh *strictHandler) GetLevyAudit(ctx *gin.Context, params GetLevyAuditParams) {
+	var request GetLevyAuditRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLevyAudit(ctx, request.(GetLevyAuditRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLevyAudit")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetLevyAuditResponseObject); ok {
+		if err := validResponse.VisitGetLevyAuditResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListLevyDifferences operation middleware
+func (sh *strictHandler) ListLevyDifferences(ctx *gin.Context, params ListLevyDifferencesParams) {
+	var request ListLevyDifferencesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLevyDifferences(ctx, request.(ListLevyDifferencesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLevyDifferences")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListLevyDifferencesResponseObject); ok {
+		if err := validResponse.VisitListLevyDifferencesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListLevyLines operation middleware
+func (sh *strictHandler) ListLevyLines(ctx *gin.Context, params ListLevyLinesParams) {
+	var request ListLevyLinesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLevyLines(ctx, request.(ListLevyLinesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLevyLines")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListLevyLinesResponseObject); ok {
+		if err := validResponse.VisitListLevyLinesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListLevyOrders operation middleware
+func (sh *strictHandler) ListLevyOrders(ctx *gin.Context, params ListLevyOrdersParams) {
+	var request ListLevyOrdersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLevyOrders(ctx, request.(ListLevyOrdersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLevyOrders")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListLevyOrdersResponseObject); ok {
+		if err := validResponse.VisitListLevyOrdersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetLevyCsv operation middleware
+func (sh *strictHandler) GetLevyCsv(ctx *gin.Context, params GetLevyCsvParams) {
+	var request GetLevyCsvRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLevyCsv(ctx, request.(GetLevyCsvRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLevyCsv")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetLevyCsvResponseObject); ok {
+		if err := validResponse.VisitGetLevyCsvResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetLevyXlsx operation middleware
+func (sh *strictHandler) GetLevyXlsx(ctx *gin.Context, params GetLevyXlsxParams) {
+	var request GetLevyXlsxRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLevyXlsx(ctx, request.(GetLevyXlsxRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLevyXlsx")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetLevyXlsxResponseObject); ok {
+		if err := validResponse.VisitGetLevyXlsxResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSeals operation middleware
+func (sh *strictHandler) ListSeals(ctx *gin.Context) {
+	var request ListSealsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSeals(ctx, request.(ListSealsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSeals")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListSealsResponseObject); ok {
+		if err := validResponse.VisitListSealsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SealPeriod operation middleware
+func (sh *strictHandler) SealPeriod(ctx *gin.Context) {
+	var request SealPeriodRequestObject
+
+	var body SealPeriodJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SealPeriod(ctx, request.(SealPeriodRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SealPeriod")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SealPeriodResponseObject); ok {
+		if err := validResponse.VisitSealPeriodResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTransfers operation middleware
+func (sh *strictHandler) ListTransfers(ctx *gin.Context, params ListTransfersParams) {
+	var request ListTransfersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTransfers(ctx, request.(ListTransfersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTransfers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTransfersResponseObject); ok {
+		if err := validResponse.VisitListTransfersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTrialBalance operation middleware
+func (sh *strictHandler) GetTrialBalance(ctx *gin.Context, params GetTrialBalanceParams) {
+	var request GetTrialBalanceRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTrialBalance(ctx, request.(GetTrialBalanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTrialBalance")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTrialBalanceResponseObject); ok {
+		if err := validResponse.VisitGetTrialBalanceResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -60302,6 +65915,30 @@ func (sh *strictHandler) ListAssistanceTracks(ctx *gin.Context) {
 	}
 }
 
+// GetAuditState operation middleware
+func (sh *strictHandler) GetAuditState(ctx *gin.Context) {
+	var request GetAuditStateRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAuditState(ctx, request.(GetAuditStateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAuditState")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetAuditStateResponseObject); ok {
+		if err := validResponse.VisitGetAuditStateResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDocuments operation middleware
 func (sh *strictHandler) ListDocuments(ctx *gin.Context, params ListDocumentsParams) {
 	var request ListDocumentsRequestObject
@@ -60900,6 +66537,30 @@ func (sh *strictHandler) ListOutflowLevies(ctx *gin.Context, outflow int64, para
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListOutflowLeviesResponseObject); ok {
 		if err := validResponse.VisitListOutflowLeviesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWitnesses operation middleware
+func (sh *strictHandler) ListWitnesses(ctx *gin.Context) {
+	var request ListWitnessesRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWitnesses(ctx, request.(ListWitnessesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWitnesses")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListWitnessesResponseObject); ok {
+		if err := validResponse.VisitListWitnessesResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
