@@ -22,10 +22,8 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
-	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/order"
-	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/tidings"
 )
 
@@ -164,9 +162,7 @@ func (c *conversation) grant(t *testing.T, promised, paid string) {
 	must(t, err)
 	part, err := money.ParseYuan(paid)
 	must(t, err)
-	must(t, postgres.Do(t.Context(), c.shop.DB, func(tx *postgres.Tx) error {
-		return ledger.Book(t.Context(), tx, []ledger.Transfer{fund.Grant(grant, all), fund.PayGrant(grant, programme, payment, part)})
-	}))
+	book(t, c.shop, fund.Grant(grant, all), fund.PayGrant(grant, programme, payment, part))
 }
 
 // page is where a checkout is paid.

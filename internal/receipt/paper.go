@@ -76,8 +76,11 @@ func (w Whole) paper() pdf.Paper {
 // goods are the lines of an order, and what came back of it.
 func goods(o verify.ReceiptOrder) pdf.Table {
 	t := pdf.Table{Columns: []pdf.Column{
-		{Title: o.Merchant.Name + "  " + o.OrderID, Width: 5}, {Title: "规格 / spec", Width: 2},
-		{Title: "单价 / price", Width: 1.3, Right: true}, {Title: "数量 / qty", Width: 1, Right: true}, {Title: "金额 / amount", Width: 1.4, Right: true},
+		{Title: o.Merchant.Name + "  " + o.OrderID, Width: 5},
+		{Title: "规格 / spec", Width: 2},
+		{Title: "单价 / price", Width: 1.3, Right: true},
+		{Title: "数量 / qty", Width: 1, Right: true},
+		{Title: "金额 / amount", Width: 1.4, Right: true},
 	}}
 	for _, l := range o.Lines {
 		t.Rows = append(t.Rows, []string{l.Name, l.Spec, yuan(l.PriceFen), strconv.FormatInt(l.Quantity, 10) + " " + l.Unit, yuan(l.GoodsFen)})
@@ -95,9 +98,14 @@ func goods(o verify.ReceiptOrder) pdf.Table {
 // where says where each order's tenth is.
 func (w Whole) where() pdf.Table {
 	t := pdf.Table{Columns: []pdf.Column{
-		{Title: "在哪里 / where", Width: 1.8}, {Title: "十分之一 / tenth", Width: 1.7, Right: true}, {Title: "退回 / returned", Width: 1.6, Right: true},
-		{Title: "待定 / pending", Width: 1.6, Right: true}, {Title: "争议 / held", Width: 1.3, Right: true},
-		{Title: "已拨付 / granted", Width: 1.7, Right: true}, {Title: "抵迟退 / covered", Width: 1.7, Right: true}, {Title: "结余 / balance", Width: 1.6, Right: true},
+		{Title: "在哪里 / where", Width: 1.8},
+		{Title: "十分之一 / tenth", Width: 1.7, Right: true},
+		{Title: "退回 / returned", Width: 1.6, Right: true},
+		{Title: "待定 / pending", Width: 1.6, Right: true},
+		{Title: "争议 / held", Width: 1.3, Right: true},
+		{Title: "已拨付 / granted", Width: 1.7, Right: true},
+		{Title: "抵迟退 / covered", Width: 1.7, Right: true},
+		{Title: "结余 / balance", Width: 1.6, Right: true},
 	}}
 	row := func(name string, x trace.Tenth) {
 		t.Rows = append(t.Rows, []string{
@@ -120,8 +128,10 @@ const mostParts = 100
 // parts are what left the fund's queue of this receipt's tenths.
 func (w Whole) parts() pdf.Table {
 	t := pdf.Table{Columns: []pdf.Column{
-		{Title: "去了哪里 / where it went", Width: 5.5}, {Title: "日志条目 / log entry", Width: 1.8, Right: true},
-		{Title: "排队区间（厘）/ interval of li", Width: 2.6, Right: true}, {Title: "金额 / amount", Width: 1.5, Right: true},
+		{Title: "去了哪里 / where it went", Width: 5.5},
+		{Title: "日志条目 / log entry", Width: 1.8, Right: true},
+		{Title: "排队区间（厘）/ interval of li", Width: 2.6, Right: true},
+		{Title: "金额 / amount", Width: 1.5, Right: true},
 	}}
 	for _, o := range w.Traced.Orders {
 		for _, f := range o.Inflows {

@@ -2,6 +2,7 @@ package trace_test
 
 import (
 	"database/sql"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -42,8 +43,9 @@ func fill(t *testing.T, super *sql.DB, levies int) {
 }
 
 // plans are the plans that PostgreSQL makes for what a trace reads.
-func plans(t *testing.T, super *sql.DB) (all string) {
+func plans(t *testing.T, super *sql.DB) string {
 	t.Helper()
+	var all []string
 	for _, query := range []string{
 		`SELECT * FROM (VALUES (123456::bigint, 345678::bigint)) AS i(from_li, to_li) CROSS JOIN LATERAL (
 			SELECT p.way, p.to_li, p.from_li, p.n, p.log_index, p.place, p.home, p.transfer_id, p.kind, p.account FROM fund_position p
@@ -53,23 +55,30 @@ func plans(t *testing.T, super *sql.DB) (all string) {
 			WHERE p.home = md5('1')::uuid AND p.transfer_id = md5('1')::uuid`,
 		`SELECT p.to_li, p.from_li, p.n FROM fund_position p WHERE p.way = 'in' AND p.to_li > 123456 ORDER BY p.to_li LIMIT 20`,
 	} {
-		rows, err := super.QueryContext(t.Context(), `EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) `+query)
+		lines, err := explained(t, super, query)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for rows.Next() {
-			var line string
-			if err := rows.Scan(&line); err != nil {
-				t.Fatal(err)
-			}
-			all += line + "\n"
-		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
-		}
-		_ = rows.Close()
+		all = append(all, lines...)
 	}
-	return all
+	return strings.Join(all, "\n")
+}
+
+func explained(t *testing.T, super *sql.DB, query string) (lines []string, err error) {
+	t.Helper()
+	rows, err := super.QueryContext(t.Context(), `EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) `+query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return nil, err
+		}
+		lines = append(lines, line)
+	}
+	return lines, rows.Err()
 }
 
 func TestATraceDoesNotGrowWithManyLevies(t *testing.T) {
