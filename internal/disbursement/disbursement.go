@@ -220,11 +220,11 @@ func position(g grant.Grant, all []Disbursement) Position {
 			p.Paid -= d.Amount
 		}
 	}
-	switch g.State {
-	case grant.Committed, grant.Closed:
-		p.Left = g.Amount - p.Paid - p.Returned - p.Released
-	case grant.Struck:
+	switch {
+	case g.State == grant.Struck:
 		p.Released = g.Amount - p.Paid - p.Returned
+	case !g.CommittedAt.IsZero():
+		p.Left = g.Amount - p.Paid - p.Returned - p.Released
 	}
 	return p
 }

@@ -21,11 +21,12 @@ import (
 	"github.com/shiyi-market/shiyi/internal/request"
 )
 
-// Rules of the fund in the recorded year: those of the program's defaults.
-var (
-	rules    = programme.Config{Period: 7 * 24 * time.Hour}
-	granting = grant.Config{Period: 5 * 24 * time.Hour, Approval: 7 * 24 * time.Hour, SignIn: 15 * time.Minute}
-)
+// rules and granting are those of the fund in the recorded year: the program's defaults.
+func rules() programme.Config { return programme.Config{Period: 7 * 24 * time.Hour} }
+
+func granting() grant.Config {
+	return grant.Config{Period: 5 * 24 * time.Hour, Approval: 7 * 24 * time.Hour, SignIn: 15 * time.Minute}
+}
 
 // aid is a row of education_programmes.csv: what money is given for.
 type aid struct{ row }
@@ -105,15 +106,18 @@ func (r *Replay) giving(y Year) []step {
 
 // planned are the steps of the programmes that the fund pays.
 func (r *Replay) planned() []step {
-	day := func(month, day int) time.Time { return time.Date(2021, time.Month(month), day, 9, 0, 0, 0, shanghai()) }
+	april := func(day int) time.Time { return time.Date(2021, 4, day, 9, 0, 0, 0, shanghai()) }
 	return []step{
-		{day(4, 1), "apply to the fund", r.apply}, {day(4, 9), "accept programmes", r.accept}, {day(4, 12), "grant", r.grant},
-		{day(4, 19), "pay the grants", r.pay}, {day(4, 19).Add(time.Hour), "sign the grants", r.drain},
+		{april(1), "apply to the fund", r.apply},
+		{april(9), "accept programmes", r.accept},
+		{april(12), "grant", r.grant},
+		{april(19), "pay the grants", r.pay},
+		{april(19).Add(time.Hour), "sign the grants", r.drain},
 	}
 }
 
 func (r *Replay) recordOthers(ctx context.Context, at time.Time) error {
-	desk := programme.New(r.DB.At(at), rules)
+	desk := programme.New(r.DB.At(at), rules())
 	known, err := desk.Programmes(ctx, page.Request{Limit: page.MaxSize})
 	if err != nil {
 		return err
@@ -162,7 +166,7 @@ func (r *Replay) applications(ctx context.Context, desk *application.Service) (m
 
 // apply files, assesses and publishes what the fund is to pay, as far as that has not happened.
 func (r *Replay) apply(ctx context.Context, at time.Time) error {
-	desk := application.New(r.DB.At(at), rules)
+	desk := application.New(r.DB.At(at), rules())
 	known, err := r.applications(ctx, desk)
 	if err != nil {
 		return err
@@ -190,7 +194,7 @@ func (r *Replay) apply(ctx context.Context, at time.Time) error {
 }
 
 func (r *Replay) accept(ctx context.Context, at time.Time) error {
-	desk := application.New(r.DB.At(at), rules)
+	desk := application.New(r.DB.At(at), rules())
 	known, err := r.applications(ctx, desk)
 	if err != nil {
 		return err
@@ -249,11 +253,11 @@ func (r *Replay) retire(ctx context.Context, at time.Time, all [3]identity.Calle
 // promised are the programmes that came in by an application, with their grants.
 func (r *Replay) promised(ctx context.Context, at time.Time, f func(p programme.Programme, grants []disbursement.Account) error) error {
 	db := r.DB.At(at)
-	all, err := programme.New(db, rules).Programmes(ctx, page.Request{Limit: page.MaxSize})
+	all, err := programme.New(db, rules()).Programmes(ctx, page.Request{Limit: page.MaxSize})
 	if err != nil {
 		return err
 	}
-	desk := disbursement.New(db, granting)
+	desk := disbursement.New(db, granting())
 	for _, p := range slices.Backward(all.Data) { // the oldest first
 		if p.Budget == 0 {
 			continue
@@ -275,7 +279,7 @@ func (r *Replay) grant(ctx context.Context, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	desk := grant.New(r.DB.At(at), granting)
+	desk := grant.New(r.DB.At(at), granting())
 	err = r.promised(ctx, at, func(p programme.Programme, grants []disbursement.Account) error {
 		if len(grants) > 0 {
 			return nil
@@ -306,7 +310,7 @@ func (r *Replay) pay(ctx context.Context, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	desk := disbursement.New(r.DB.At(at), granting)
+	desk := disbursement.New(r.DB.At(at), granting())
 	err = r.promised(ctx, at, func(p programme.Programme, grants []disbursement.Account) error {
 		shown, err := files.Put(ctx, file.New{Owner: people[0].Account.UUID(), Name: p.Title + ".pdf", Private: true, Kind: file.Paper},
 			bytes.NewReader(paper("（虚构示例）INVENTED EXAMPLE", p.Title, "中期验收")))

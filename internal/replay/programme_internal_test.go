@@ -41,7 +41,7 @@ func TestThePlannedProgrammesGoThroughTheFundsDesk(t *testing.T) {
 	if st.FreeLi != 26_000_000 || st.CommittedLi != 0 || st.SpentLi != 235_000_000 {
 		t.Errorf("free %v, committed %v, spent %v", st.FreeLi, st.CommittedLi, st.SpentLi)
 	}
-	all, err := programme.New(r.DB, rules).Programmes(t.Context(), page.Request{Limit: page.MaxSize})
+	all, err := programme.New(r.DB, rules()).Programmes(t.Context(), page.Request{Limit: page.MaxSize})
 	must(t, err)
 	if len(all.Data) != 9 {
 		t.Errorf("%d programmes, want 9", len(all.Data))
