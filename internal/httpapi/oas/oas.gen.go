@@ -6101,7 +6101,7 @@ type WebhookWithSecret struct {
 
 // Witness defines model for Witness.
 type Witness struct {
-	// CosignedAt When
+	// CosignedAt When, by its own clock
 	CosignedAt *time.Time `json:"cosigned_at,omitempty"`
 
 	// Key Its verifier key, as C2SP signed-note writes it; compare it with what the witness publishes itself
