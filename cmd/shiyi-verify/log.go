@@ -28,6 +28,7 @@ func log(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	})
 	fund, since, save := flags.String("fund", "", ""), flags.String("since", "", ""), flags.String("save", "", "")
+	sinceKey := flags.String("since-key", "", "")
 	rest, err := parse(flags, args)
 	if err != nil {
 		return err
@@ -56,7 +57,13 @@ func log(ctx context.Context, args []string, out io.Writer) error {
 	if err := a.walk(ctx); err != nil {
 		return err
 	}
-	if err := a.since(ctx, *since); err != nil {
+	older := l
+	if *sinceKey != "" {
+		if older, err = known(*sinceKey); err != nil {
+			return err
+		}
+	}
+	if err := a.since(ctx, *since, older); err != nil {
 		return err
 	}
 	a.report(out)
@@ -127,7 +134,7 @@ func (a *audit) walk(ctx context.Context) error {
 }
 
 // since holds the log against a checkpoint that was saved before.
-func (a *audit) since(ctx context.Context, path string) error {
+func (a *audit) since(ctx context.Context, path string, by verify.Log) error {
 	a.extended = -1
 	if path == "" {
 		return nil
@@ -136,7 +143,7 @@ func (a *audit) since(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUse, err)
 	}
-	older, err := a.log.Checkpoint(text)
+	older, err := by.Checkpoint(text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

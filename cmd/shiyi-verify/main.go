@@ -38,13 +38,14 @@ const usage = `shiyi-verify checks what Shiyi publishes. It needs no server's wo
                  it must be what the log says
 
   shiyi-verify log --key KEY (--url http://localhost:8080/log | --dir DIR)
-                   [--fund FUND.json] [--since OLD] [--save NEW]
+                   [--fund FUND.json] [--since OLD [--since-key KEY]] [--save NEW]
                    [--witness WITNESS]… [--quorum N]
         Reads the whole public log, computes its tree anew, checks the tenth in
         every leaf, and sums the leaves.
         --fund   a file or address with the fund's published figures (GET
                  /v1/public/fund): they must be the sums of the leaves
         --since  a checkpoint that was saved before: the log must extend it
+        --since-key  the key that signed OLD, where the log has changed its key
         --witness  the verifier key of a witness whom you trust; may be repeated.
                  The checkpoint must then be cosigned, by all of them or by
         --quorum so many: nobody is shown another log than they were

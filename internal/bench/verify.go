@@ -69,11 +69,11 @@ func (b *bench) verifying(ctx context.Context, levies int) error {
 	all := time.Since(start)
 	b.say("numbered   all %.1f s after the first: %.0f a second (%d were waiting when the last was booked)\n", all.Seconds(), float64(levies)/all.Seconds(), waiting)
 	start = time.Now()
-	out, peak, err := b.shop.RunMeasured(ctx, "verify")
+	out, peak, busy, err := b.shop.RunMeasured(ctx, "verify")
 	if err != nil || !strings.Contains(out, "all agrees") {
 		return errors.Join(fmt.Errorf("shiyi verify: %s", out), err)
 	}
-	b.say("verified   in %.1f s with %d MB\n%s", time.Since(start).Seconds(), peak>>20, out)
+	b.say("verified   in %.1f s, of which it had a processor for %.1f s, with %d MB\n%s", time.Since(start).Seconds(), busy.Seconds(), peak>>20, out)
 	return nil
 }
 

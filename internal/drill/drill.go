@@ -104,14 +104,15 @@ func (p *Program) Run(ctx context.Context, args ...string) (string, error) {
 	return string(out), err
 }
 
-// RunMeasured is Run that says, too, how much memory the command took at most, in bytes.
-func (p *Program) RunMeasured(ctx context.Context, args ...string) (out string, peak int64, err error) {
+// RunMeasured is Run that says, too, how much memory the command took at most, in bytes, and
+// how long it had a processor.
+func (p *Program) RunMeasured(ctx context.Context, args ...string) (out string, peak int64, busy time.Duration, err error) {
 	cmd := p.command(ctx, args...)
 	text, err := cmd.CombinedOutput()
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		peak = usage.Maxrss << 10 // Linux counts in KiB
 	}
-	return string(text), peak, err
+	return string(text), peak, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), err
 }
 
 // Start starts `shiyi serve --empty` and returns when it takes requests. One that

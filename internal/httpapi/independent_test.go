@@ -154,3 +154,14 @@ func TestTesserasClientReadsOurLog(t *testing.T) {
 	}
 	must(t, tlog.CheckRecord(path, int64(now.Size), tlog.Hash(now.Hash), 300, tlog.Hash(hashes[300])))
 }
+
+func TestWhoWitnessesIsPublic(t *testing.T) {
+	t.Parallel()
+	s := newServed(t)
+	if w := s.shop.call(t, "GET", "/v1/public/witnesses", "", nil); w.Code != 200 || strings.TrimSpace(w.Body.String()) != `{"data":[]}` {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := s.shop.call(t, "GET", "/log/witnessed", "", nil); w.Code != 404 || !strings.Contains(w.Body.String(), "witness.none_yet") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}

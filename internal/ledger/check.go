@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
@@ -52,6 +54,21 @@ func CheckWatched(ctx context.Context, db *postgres.DB, watch func(done, of int6
 			r.differ("%s: the moves sum to %d, the roll-up says %d", s.Name, s.Moved, s.Rolled)
 		}
 		return r, err
+	})
+}
+
+// newLeaves is how many of the last leaves Unaccounted looks at.
+const newLeaves = 5000
+
+// Unaccounted is how many transfers booked within the last while have no leaf, waiting or
+// numbered, and how many of the last leaves have no transfer. In a sound book it is 0 at every
+// moment; Check looks at all of it.
+func Unaccounted(ctx context.Context, db *postgres.DB, within time.Duration) (int64, error) {
+	return postgres.Read(ctx, db, func(tx *postgres.Tx) (int64, error) {
+		var since uuid.UUID
+		first := id.New[Transfer](tx.Now.Add(-within)).UUID()
+		copy(since[:8], first[:8])
+		return unaccounted(ctx, tx, since, newLeaves)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -270,4 +271,41 @@ func TestALeafTellsTheTransferAndHidesTheOrder(t *testing.T) {
 			t.Fatalf("sealed: %s %v", sealed, err)
 		}
 	})
+}
+
+func TestNewTransfersAndLeavesWithoutEachOtherAreCounted(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	log := newLog(t, db)
+	if err := book(t.Context(), db, sale("a", 33), sale("b", 10000)); err != nil {
+		t.Fatal(err)
+	}
+	want := func(n int64, when string) {
+		t.Helper()
+		if got, err := ledger.Unaccounted(t.Context(), db, time.Hour); got != n || err != nil {
+			t.Errorf("%s: %d, %v; want %d", when, got, err, n)
+		}
+	}
+	want(0, "waiting")
+	if _, err := log.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := book(t.Context(), db, sale("c", 7)); err != nil {
+		t.Fatal(err)
+	}
+	want(0, "numbered and waiting")
+	super := pgtest.Tamper(t, db)
+	for _, step := range []struct {
+		statement string
+		n         int64
+	}{
+		{"DELETE FROM log_pending", 1},
+		{"ALTER TABLE log_entry DISABLE TRIGGER USER; DELETE FROM log_entry WHERE index = 1", 2},
+		{"ALTER TABLE transfer DISABLE TRIGGER USER; DELETE FROM transfer WHERE id = (SELECT transfer_id FROM log_entry)", 3},
+	} {
+		if _, err := super.ExecContext(t.Context(), step.statement); err != nil {
+			t.Fatal(err)
+		}
+		want(step.n, step.statement)
+	}
 }

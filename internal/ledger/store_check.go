@@ -133,6 +133,25 @@ func wrapped(err error, after uuid.UUID) error {
 	return nil
 }
 
+// unaccounted counts, at one moment, the transfers that were made since an id and have no leaf,
+// and the last leaves that have no transfer and are no documents. It reads what is new alone: homes
+// are few, and ids begin with their time.
+func unaccounted(ctx context.Context, tx *postgres.Tx, since uuid.UUID, leaves int) (int64, error) {
+	row, err := postgres.Row[struct{ N int64 }](ctx, tx, `WITH RECURSIVE homes AS (
+			(SELECT home FROM transfer ORDER BY home LIMIT 1)
+			UNION ALL SELECT (SELECT home FROM transfer t WHERE t.home > h.home ORDER BY home LIMIT 1) FROM homes h WHERE h.home IS NOT NULL)
+		SELECT (SELECT count(*) FROM homes h CROSS JOIN LATERAL (SELECT home, id FROM transfer t WHERE t.home = h.home AND t.id >= ?) t
+			WHERE NOT EXISTS (SELECT FROM log_entry e WHERE e.home = t.home AND e.transfer_id = t.id)
+			  AND NOT EXISTS (SELECT FROM log_pending p WHERE p.home = t.home AND p.transfer_id = t.id))
+		     + (SELECT count(*) FROM (SELECT home, transfer_id, leaf FROM log_entry ORDER BY index DESC LIMIT ?) e
+			WHERE NOT EXISTS (SELECT FROM transfer t WHERE t.home = e.home AND t.id = e.transfer_id)
+			  AND (e.home <> ? OR position('\x0a646f63756d656e7420'::bytea IN e.leaf) = 0)) AS n`, since, leaves, FundHome)
+	if err != nil {
+		return 0, fmt.Errorf("hold what is new in the book against the log: %w", err)
+	}
+	return row.N, nil
+}
+
 // orphanRow is a leaf whose transfer is gone.
 type orphanRow struct {
 	Index      int64

@@ -52,6 +52,7 @@ type Metrics struct {
 	levied       prometheus.Gauge
 	imbalance    prometheus.Gauge
 	pending      prometheus.Gauge
+	unaccounted  prometheus.Gauge
 	refunds      prometheus.Gauge
 	overdue      prometheus.Gauge
 	breaks       prometheus.Gauge
@@ -80,6 +81,9 @@ func New() (*Metrics, error) {
 		pending: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "shiyi_log_pending", Help: "Leaves that wait to enter the public log.",
 		}),
+		unaccounted: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "shiyi_log_unaccounted", Help: "New transfers without a leaf of the public log, and new leaves without a transfer. Anything but 0 is an alarm.",
+		}),
 		refunds: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "shiyi_refunds_failed", Help: "Refunds whose money did not arrive, and that nobody has ordered anew.",
 		}),
@@ -91,7 +95,7 @@ func New() (*Metrics, error) {
 		}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.jobs, m.transactions, m.retries, m.levied, m.imbalance, m.pending, m.refunds, m.overdue, m.breaks,
+		m.jobs, m.transactions, m.retries, m.levied, m.imbalance, m.pending, m.unaccounted, m.refunds, m.overdue, m.breaks,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := m.registry.Register(c); err != nil {
@@ -129,6 +133,9 @@ func (m *Metrics) Book(levied, imbalance int64) {
 
 // Waiting records how many leaves wait to enter the public log.
 func (m *Metrics) Waiting(leaves int64) { m.pending.Set(float64(leaves)) }
+
+// Unaccounted records how many new transfers and leaves of the log have no counterpart.
+func (m *Metrics) Unaccounted(n int64) { m.unaccounted.Set(float64(n)) }
 
 // OpenBreaks records how many differences with the provider or the book are open.
 func (m *Metrics) OpenBreaks(n int64) { m.breaks.Set(float64(n)) }

@@ -78,6 +78,7 @@ func TestPrivatePortServesMeasuresAndReadiness(t *testing.T) {
 	m.Transaction("committed", 2)
 	m.Book(261_000_000, 0)
 	m.Waiting(7)
+	m.Unaccounted(1)
 	m.FailedRefunds(2)
 	m.OpenBreaks(3)
 
@@ -93,6 +94,7 @@ func TestPrivatePortServesMeasuresAndReadiness(t *testing.T) {
 		`shiyi_levy_li_total 2.61e+08`,
 		`shiyi_book_imbalance 0`,
 		`shiyi_log_pending 7`,
+		`shiyi_log_unaccounted 1`,
 		`shiyi_refunds_failed 2`,
 		`shiyi_breaks_open 3`,
 		`go_goroutines `,

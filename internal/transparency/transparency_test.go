@@ -2,6 +2,7 @@ package transparency_test
 
 import (
 	"context"
+	crand "crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -567,5 +569,51 @@ func BenchmarkSequence(b *testing.B) {
 			b.Fatalf("%d, %v", n, err)
 		}
 		b.ReportMetric(transparency.Batch/time.Since(start).Seconds(), "leaves/s")
+	}
+}
+
+func TestANewKeyGoesOnWithTheSameHistory(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.add(t, 40)
+	last := b.checkpoint(t)
+	secret, _, err := note.GenerateKey(crand.Reader, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "new.key")
+	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	changed := *b
+	if changed.log, err = transparency.New(b.db, transparency.Config{Origin: origin, Folder: b.folder, KeyFile: file}, b.follow); err != nil {
+		t.Fatal(err)
+	}
+	if changed.checker, err = verify.NewLog(changed.log.VerifierKey()); err != nil {
+		t.Fatal(err)
+	}
+	if err := changed.log.Sign(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if first := changed.checkpoint(t); first != last {
+		t.Errorf("the new key begins with %+v, the old one ended with %+v", first, last)
+	}
+	now := changed.add(t, 300)
+	if err := verify.Extends(t.Context(), &changed, last, now); err != nil {
+		t.Error(err)
+	}
+	if a, err := changed.log.Check(t.Context()); err != nil || a.Checkpoint.Size != 340 {
+		t.Errorf("check: %+v, %v", a, err)
+	}
+	// Another database cannot be signed with the new key either: what the old one signed counts.
+	other := benchIn(t, pgtest.New(t), t.TempDir())
+	other.made = 5000
+	other.queue(t, 400)
+	fork, err := transparency.New(other.db, transparency.Config{Origin: origin, Folder: b.folder, KeyFile: file}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := fork.Drain(t.Context()); n != 0 || !errors.Is(err, transparency.ErrFork) {
+		t.Errorf("numbered %d, %v; want %v", n, err, transparency.ErrFork)
 	}
 }

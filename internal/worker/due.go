@@ -19,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/intake"
 	"github.com/shiyi-market/shiyi/internal/inventory"
+	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/merchant"
 	"github.com/shiyi-market/shiyi/internal/notice"
 	"github.com/shiyi-market/shiyi/internal/order"
@@ -224,6 +225,11 @@ func (w *Worker) measure(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	w.metrics.Waiting(waiting)
+	unaccounted, err := ledger.Unaccounted(ctx, w.deps.DB, time.Hour)
+	if err != nil {
+		return 0, err
+	}
+	w.metrics.Unaccounted(unaccounted)
 	failed, err := postgres.Read(ctx, w.deps.DB, func(tx *postgres.Tx) (int64, error) { return payment.FailedRefunds(ctx, tx) })
 	if err != nil {
 		return 0, err
