@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -291,8 +292,11 @@ func Check(ctx context.Context, db *postgres.DB) ([]string, error) {
 				return []string{"the seal of " + s.Month + ": its document is gone, or is another than was sealed"}, nil
 			}
 			now, err := body(ctx, tx, s.Month, previous, said.LogSize)
+			if errors.Is(err, ErrUnnumbered) {
+				return []string{"the seal of " + s.Month + ": an entry of the month is not in the log"}, nil
+			}
 			if err != nil {
-				return []string{"the seal of " + s.Month + " cannot be made again: " + err.Error()}, nil //nolint:nilerr // it is what was found
+				return nil, err
 			}
 			if what := said.differs(now); what != "" {
 				return []string{"the seal of " + s.Month + ": " + what}, nil

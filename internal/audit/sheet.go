@@ -36,8 +36,16 @@ func (s *Service) Sheet(ctx context.Context, f sheet.Format, p Period, out io.Wr
 	}
 	err = s.EveryLine(ctx, p, func(l Line) error {
 		cells := []sheet.Cell{
-			{Text: string(l.Day)}, {Text: l.Code}, {Text: l.Name}, {Text: strconv.FormatInt(l.Orders, 10)}, {Text: l.Goods.String()}, {Text: l.Refunded.String()},
-			{Text: l.Tenth().String()}, {Text: l.BookGoods.String()}, {Text: l.BookTenth.String()}, {},
+			{Text: string(l.Day)},
+			{Text: l.Code},
+			{Text: l.Name},
+			{Text: strconv.FormatInt(l.Orders, 10)},
+			{Text: l.Goods.String()},
+			{Text: l.Refunded.String()},
+			{Text: l.Tenth().String()},
+			{Text: l.BookGoods.String()},
+			{Text: l.BookTenth.String()},
+			{},
 		}
 		if !l.Agrees() {
 			cells[len(cells)-1].Mark = "订单与账簿不一致 / orders and book differ"

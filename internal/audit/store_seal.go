@@ -99,8 +99,9 @@ func published(ctx context.Context, tx *postgres.Tx, s Seal) (sealed, []byte, er
 		return sealed{}, nil, nil
 	}
 	var b sealed
-	if json.Unmarshal(rows[0].Body, &b) != nil {
-		return sealed{}, nil, nil
+	if !json.Valid(rows[0].Body) { // it is another document, as its digest will say
+		return sealed{}, rows[0].Body, nil
 	}
-	return b, rows[0].Body, nil
+	err = json.Unmarshal(rows[0].Body, &b)
+	return b, rows[0].Body, err
 }

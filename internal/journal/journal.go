@@ -33,6 +33,7 @@ func (f Format) MediaType() string {
 		return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 	case CSV:
 		return "text/csv; charset=utf-8"
+	case Hledger, Beancount:
 	}
 	return "text/plain; charset=utf-8"
 }

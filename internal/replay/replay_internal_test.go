@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/shiyi-market/shiyi/internal/assistance"
+	"github.com/shiyi-market/shiyi/internal/audit"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/journal"
@@ -97,12 +98,23 @@ func TestABrokenReplayGoesOnWhereItStopped(t *testing.T) {
 		t.Errorf("%d li are paid and %d owed to the enterprises of %d sold, and %d orders are not settled, %v", paid, owed, want.Li(), begun, err)
 	}
 	r.kept(t, y)
-	journaltest.Agree(t, r.DB, journal.Period{From: "2020-01-01", Until: "2020-12-31"})
+	r.audited(t)
 	if report, err := ledger.Check(t.Context(), r.DB); err != nil || len(report.Differences) > 0 {
 		t.Errorf("the book: %+v, %v", report, err)
 	}
 	if got, err := fund.New(r.DB).Statement(t.Context()); err != nil || got != st {
 		t.Errorf("statement %+v, %v", got, err)
+	}
+}
+
+// audited lets others add the book of the year up, and holds it against the orders and the provider.
+func (r *Replay) audited(t *testing.T) {
+	t.Helper()
+	year := journal.Period{From: "2020-01-01", Until: "2020-12-31"}
+	journaltest.Agree(t, r.DB, year)
+	sum, err := audit.New(r.DB).Summary(t.Context(), year)
+	if err != nil || !sum.Agrees() || sum.Differences != 0 || sum.Paid != sum.Provider || sum.Orders == 0 {
+		t.Errorf("the levy of the year: %+v, %v", sum, err)
 	}
 }
 
@@ -142,6 +154,7 @@ func TestTheWholeYearIsSettled(t *testing.T) {
 	must(t, err)
 	t.Logf("%+v in %s", st, time.Since(began).Round(time.Second))
 	journaltest.Agree(t, r.DB, journal.Period{From: "2020-01-01", Until: "2020-12-31"})
+	r.audited(t)
 	if want := (fund.Statement{Orders: 17_986, SoldFen: 261_000_000, LeviedLi: 261_000_000, FreeLi: 26_000_000, SpentLi: 235_000_000}); st != want {
 		t.Errorf("%+v, want %+v", st, want)
 	}

@@ -71,14 +71,14 @@ func Written(tb testing.TB, db *postgres.DB, f journal.Format, p journal.Period)
 	return path
 }
 
-// Run is what a program says, which must succeed.
+// Run is what a program says, which must succeed; the log has the time of the processor.
 func Run(tb testing.TB, name string, args ...string) []byte {
 	tb.Helper()
-	out, elapsed, err := run(tb, name, args...)
+	out, spent, err := run(tb, name, args...)
 	if err != nil {
 		tb.Fatalf("%s %s: %v (.ci/setup test installs it)\n%s", name, strings.Join(args, " "), err, out[:min(len(out), 4000)])
 	}
-	tb.Logf("%s %s: %s", name, args[0], elapsed.Round(10*time.Millisecond))
+	tb.Logf("%s %s: %s", name, args[0], spent.Round(10*time.Millisecond))
 	return out
 }
 
@@ -94,9 +94,11 @@ func Refused(tb testing.TB, name string, args ...string) []byte {
 
 func run(tb testing.TB, name string, args ...string) ([]byte, time.Duration, error) {
 	tb.Helper()
-	began := time.Now()
-	cmd := exec.CommandContext(tb.Context(), name, args...) //nolint:gosec // of the tests' own
+	cmd := exec.CommandContext(tb.Context(), name, args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
 	out, err := cmd.CombinedOutput()
-	return out, time.Since(began), err
+	if cmd.ProcessState == nil {
+		return out, 0, err
+	}
+	return out, cmd.ProcessState.UserTime(), err
 }
