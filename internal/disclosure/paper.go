@@ -76,7 +76,15 @@ func (s Snapshot) Sections(english bool) []Section {
 			{say("其中低收入农户", "Poor households among them"), number(y.Linkage.PoorHouseholds), ""},
 			{say("培训人次", "People trained"), number(y.Trained), say("见帮扶登记", "see the register of assistance")},
 		}})
-		all = append(all, register(say("单位采购，不计入商店", "Institutional purchases, apart from the shop"), y.Purchases.Entries, english),
+		projects := Section{Title: say("项目（元）", "Projects (yuan)")}
+		for _, p := range y.Projects {
+			projects.Rows = append(projects.Rows, Row{p.Title, p.Paid.String(), p.School})
+		}
+		projects.Rows = append(projects.Rows, Row{
+			say("基金以外的资金", "Money beside the fund's"), y.OtherMoney.String(),
+			say("从不与基金合计；多个项目共用的一笔只计一次", "never added to the fund's; an amount that several share counts once"),
+		})
+		all = append(all, projects, register(say("单位采购，不计入商店", "Institutional purchases, apart from the shop"), y.Purchases.Entries, english),
 			register(say("商店以外的帮扶，不使用基金", "Help outside the shop, not paid by the fund"), y.Assistance, english))
 	}
 	return all

@@ -191,5 +191,9 @@ func wireImpact(i report.Impact) oas.Impact {
 			LeviedLi: int64(i.Fund.Levied), PaidLi: int64(i.Fund.Paid), ReturnedLi: int64(i.Fund.Returned),
 			AdministrationLi: int64(i.Fund.Administration), AdministrationBp: i.Fund.AdministrationBP(),
 		},
+		OtherMoneyFen: int64(i.OtherMoney),
+		Projects: wireAll(i.Projects, func(p report.Project) oas.ImpactProject {
+			return oas.ImpactProject{ProgrammeId: p.ID, Title: p.Title, Kind: p.Kind, School: p.School, BudgetFen: int64(p.Budget), PaidLi: int64(p.Paid)}
+		}),
 	}
 }

@@ -5,6 +5,8 @@
 package report
 
 import (
+	"github.com/google/uuid"
+
 	"github.com/shiyi-market/shiyi/internal/assistance"
 	"github.com/shiyi-market/shiyi/internal/money"
 )
@@ -23,6 +25,18 @@ type Impact struct {
 	Trained     int64              `json:"people_trained"` // as the register sums them
 	Assistance  []assistance.Entry `json:"assistance"`     // without Purchases
 	Fund        Fund               `json:"fund"`
+	Projects    []Project          `json:"projects"`
+	OtherMoney  money.Fen          `json:"other_money_fen"` // beside the fund's, of all programmes until now; each amount once
+}
+
+// Project is a programme, and what the fund paid it in the year.
+type Project struct {
+	ID     uuid.UUID `json:"id"`
+	Title  string    `json:"title"`
+	Kind   string    `json:"kind"`
+	School string    `json:"school"`
+	Budget money.Fen `json:"budget_fen"` // of the fund's money; 0: it has other money alone
+	Paid   money.Li  `json:"paid_li"`
 }
 
 // Linkage is what the enterprises declare together. A household may work with several of them.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/assistance"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/programme"
 )
 
 // Service answers for the yearly account.
@@ -30,6 +31,13 @@ func Of(ctx context.Context, tx *postgres.Tx, year int) (Impact, error) {
 		return i, err
 	}
 	if err := linked(ctx, tx, &i, from, until); err != nil {
+		return i, err
+	}
+	if err := projects(ctx, tx, &i, from, until); err != nil {
+		return i, err
+	}
+	var err error
+	if i.OtherMoney, err = programme.OtherTotal(ctx, tx); err != nil {
 		return i, err
 	}
 	entries, err := assistance.All(ctx, tx, year)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/postgres"
@@ -72,5 +74,26 @@ func linked(ctx context.Context, tx *postgres.Tx, i *Impact, from, until time.Ti
 		return fmt.Errorf("sum what the enterprises of %d declare: %w", i.Year, err)
 	}
 	i.Linkage = Linkage{r.Households, r.PoorHouseholds, r.Employed, money.Fen(r.DividendsFen)}
+	return nil
+}
+
+// projects are the programmes that were there before a time was over, and what they were paid in it.
+func projects(ctx context.Context, tx *postgres.Tx, i *Impact, from, until time.Time) error {
+	rows, err := postgres.Rows[struct {
+		ID                  uuid.UUID
+		Title, Kind, School string
+		BudgetFen, PaidLi   int64
+	}](ctx, tx, `WITH paid AS (
+			SELECT right(m.target, 36) AS id, sum(m.amount_li)::bigint AS li FROM transfer t JOIN move m ON m.home = t.home AND m.transfer_id = t.id
+			WHERE t.kind = ? AND t.at >= ? AND t.at < ? GROUP BY 1)
+		SELECT p.id, p.title, p.kind, p.school, p.budget_fen, coalesce(paid.li, 0) AS paid_li
+		FROM programme p LEFT JOIN paid ON paid.id = p.id::text WHERE p.recorded_at < ? OR paid.li > 0 ORDER BY p.id LIMIT 1000`,
+		fund.GrantPaying, from, until, until)
+	if err != nil {
+		return fmt.Errorf("list the programmes of %d: %w", i.Year, err)
+	}
+	for _, r := range rows {
+		i.Projects = append(i.Projects, Project{r.ID, r.Title, r.Kind, r.School, money.Fen(r.BudgetFen), money.Li(r.PaidLi)})
+	}
 	return nil
 }

@@ -4539,11 +4539,15 @@ type Impact struct {
 	Fund        ImpactFund `json:"fund"`
 
 	// LevyLi Exactly one tenth of it
-	LevyLi        int64           `json:"levy_li"`
-	Linkage       ImpactLinkage   `json:"linkage"`
-	Orders        int64           `json:"orders"`
+	LevyLi  int64         `json:"levy_li"`
+	Linkage ImpactLinkage `json:"linkage"`
+	Orders  int64         `json:"orders"`
+
+	// OtherMoneyFen Beside the fund's, of all programmes until now; an amount that several share counts once
+	OtherMoneyFen int64           `json:"other_money_fen"`
 	PeopleTrained int64           `json:"people_trained"`
 	Products      int64           `json:"products"`
+	Projects      []ImpactProject `json:"projects"`
 	Purchases     ImpactPurchases `json:"purchases"`
 
 	// SoldFen Goods sold in the year, less goods refunded
@@ -4584,6 +4588,21 @@ type ImpactLinkage struct {
 	// Households As the enterprises declare it; a household may work with several
 	Households     int64 `json:"households"`
 	PoorHouseholds int64 `json:"poor_households"`
+}
+
+// ImpactProject defines model for ImpactProject.
+type ImpactProject struct {
+	// BudgetFen Of the fund's money; 0: it has other money alone
+	BudgetFen int64  `json:"budget_fen"`
+	Kind      string `json:"kind"`
+
+	// PaidLi Paid by the fund in the year
+	PaidLi int64 `json:"paid_li"`
+
+	// ProgrammeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	ProgrammeId Id     `json:"programme_id"`
+	School      string `json:"school"`
+	Title       string `json:"title"`
 }
 
 // ImpactPurchases defines model for ImpactPurchases.
@@ -8638,7 +8657,7 @@ type WebhookWithSecret struct {
 
 // Witness defines model for Witness.
 type Witness struct {
-	// CosignedAt When
+	// CosignedAt When, by its own clock
 	CosignedAt *time.Time `json:"cosigned_at,omitempty"`
 
 	// Key Its verifier key, as C2SP signed-note writes it; compare it with what the witness publishes itself
