@@ -29,7 +29,7 @@ func (s *Service) Check(ctx context.Context) (Audit, error) { return s.CheckWatc
 // CheckWatched is Check that tells watch now and then how many of so many entries it has read.
 func (s *Service) CheckWatched(ctx context.Context, watch func(done, of int64)) (Audit, error) {
 	// Before the database is looked at: the file is written ahead of it.
-	head, noted, err := s.head.read()
+	head, noted, err := s.head.Read()
 	if err != nil {
 		return Audit{}, err
 	}
@@ -65,7 +65,7 @@ func (c *checking) run(ctx context.Context, head verify.Checkpoint, noted bool) 
 		if err != nil {
 			return nothing, err
 		}
-		last, ok, err := newest(ctx, tx, c.s.signer.vkey)
+		last, ok, err := newest(ctx, tx, c.s.signer.VKey)
 		if err == nil && !ok {
 			err = ErrNoCheckpoint
 		}
@@ -175,7 +175,7 @@ func (c *checking) unkept(ctx context.Context, head verify.Checkpoint) error {
 		if _, err := state(ctx, tx, c.s.Origin(), true); err != nil {
 			return err
 		}
-		last, _, err := newest(ctx, tx, c.s.signer.vkey)
+		last, _, err := newest(ctx, tx, c.s.signer.VKey)
 		if err == nil && last.Size < head.Size {
 			c.found("checkpoint of %d leaves: it was signed last and is not kept; unless the program was killed in that moment it was taken out", head.Size)
 		}

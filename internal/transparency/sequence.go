@@ -114,11 +114,11 @@ func (s *Service) Sign(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		last, known, err := newest(ctx, tx, s.signer.vkey)
+		last, known, err := newest(ctx, tx, s.signer.VKey)
 		if err != nil {
 			return err
 		}
-		head, noted, err := s.head.read()
+		head, noted, err := s.head.Read()
 		if err != nil {
 			return err
 		}
@@ -126,16 +126,16 @@ func (s *Service) Sign(ctx context.Context) error {
 			return err
 		}
 		if known && last.Size == now.Size {
-			return s.head.write(now)
+			return s.head.Write(now)
 		}
-		if err := s.head.write(now); err != nil {
+		if err := s.head.Write(now); err != nil {
 			return err
 		}
-		signed, err := s.signer.sign(now)
+		signed, err := s.signer.Checkpoint(now)
 		if err != nil {
 			return err
 		}
-		return insertCheckpoint(ctx, tx, s.signer.vkey, now, signed)
+		return insertCheckpoint(ctx, tx, s.signer.VKey, now, signed)
 	})
 	if err == nil {
 		s.unsigned.Store(false)

@@ -4,36 +4,39 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"path/filepath"
 	"sync/atomic"
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/shiyi-market/shiyi/internal/notary"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/pkg/verify"
 )
+
+// Config says how the log is called, and where what must outlive the database is kept.
+type Config = notary.Config
 
 // Service answers for the log.
 type Service struct {
 	db        *postgres.DB
 	followers []Follower
-	signer    signer
+	signer    notary.Signer
 	log       verify.Log
-	head      head
+	head      notary.Head
 	unsigned  atomic.Bool // something may stand in the tree that no checkpoint covers
 }
 
 // New opens the log, and makes its key at the first start. The followers are told in this order.
 func New(db *postgres.DB, cfg Config, followers ...Follower) (*Service, error) {
-	key, err := openKey(cfg)
+	key, err := notary.Open(cfg)
 	if err != nil {
 		return nil, err
 	}
-	log, err := verify.NewLog(key.vkey)
+	log, err := verify.NewLog(key.VKey)
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{db: db, followers: followers, signer: key, log: log, head: head{filepath.Join(cfg.Folder, headName), cfg.Origin}}
+	s := &Service{db: db, followers: followers, signer: key, log: log, head: notary.HeadOf(cfg)}
 	s.unsigned.Store(true)
 	return s, nil
 }
@@ -43,13 +46,13 @@ func (s *Service) Origin() string { return s.signer.Name() }
 
 // VerifierKey is the public key that checks our checkpoints, as
 // https://c2sp.org/signed-note writes it.
-func (s *Service) VerifierKey() string { return s.signer.vkey }
+func (s *Service) VerifierKey() string { return s.signer.VKey }
 
 // Checkpoint is the newest signed checkpoint. Before the first (Sign makes one of
 // the empty tree): ErrNoCheckpoint.
 func (s *Service) Checkpoint(ctx context.Context) ([]byte, error) {
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]byte, error) {
-		c, ok, err := newest(ctx, tx, s.signer.vkey)
+		c, ok, err := newest(ctx, tx, s.signer.VKey)
 		if err == nil && !ok {
 			err = ErrNoCheckpoint
 		}
@@ -60,7 +63,7 @@ func (s *Service) Checkpoint(ctx context.Context) ([]byte, error) {
 // CheckpointOf is the signed checkpoint of a tree of this size. One that was never signed is
 // ErrNoCheckpoint.
 func (s *Service) CheckpointOf(ctx context.Context, size int64) ([]byte, error) {
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]byte, error) { return noteOf(ctx, tx, s.signer.vkey, size) })
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]byte, error) { return noteOf(ctx, tx, s.signer.VKey, size) })
 }
 
 // Tile is the file at a path "tile/<level>/<n>[.p/<w>]" or
@@ -78,14 +81,14 @@ func (s *Service) Tile(ctx context.Context, path string) ([]byte, error) {
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) ([]byte, error) {
 		var data []byte
 		if t.Level == verify.EntriesLevel {
-			leaves, err := signedLeaves(ctx, tx, s.signer.vkey, t, needs)
+			leaves, err := signedLeaves(ctx, tx, s.signer.VKey, t, needs)
 			if err != nil {
 				return nil, err
 			}
 			if data, err = verify.Bundle(leaves); err != nil {
 				return nil, err
 			}
-		} else if data, err = signedTile(ctx, tx, s.signer.vkey, t, needs); err != nil {
+		} else if data, err = signedTile(ctx, tx, s.signer.VKey, t, needs); err != nil {
 			return nil, err
 		}
 		if len(data) == 0 {
@@ -108,7 +111,7 @@ func (s *Service) Prove(ctx context.Context, tx *postgres.Tx, keys []Key) ([]Pro
 	if err != nil {
 		return nil, err
 	}
-	under, _, err := newest(ctx, tx, s.signer.vkey)
+	under, _, err := newest(ctx, tx, s.signer.VKey)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +166,7 @@ func (s *Service) Proof(ctx context.Context, key Key) (Proof, error) {
 // larger one, both within what is signed; else ErrNoCheckpoint.
 func (s *Service) Consistency(ctx context.Context, older, newer int64) (tlog.TreeProof, error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (tlog.TreeProof, error) {
-		signed, _, err := newest(ctx, tx, s.signer.vkey)
+		signed, _, err := newest(ctx, tx, s.signer.VKey)
 		if err != nil {
 			return nil, err
 		}

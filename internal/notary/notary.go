@@ -1,4 +1,6 @@
-package transparency
+// Package notary holds the key that the public log signs with, and the file outside the
+// database that says what was signed last: the guard against a second history.
+package notary
 
 import (
 	"bytes"
@@ -36,14 +38,14 @@ const (
 	headName = "log.head" // the checkpoint's text that was signed last, without signature
 )
 
-// signer is the key that the log signs with.
-type signer struct {
+// Signer is the key that the log signs with.
+type Signer struct {
 	note.Signer
-	vkey string
+	VKey string // its public half, as https://c2sp.org/signed-note writes it
 }
 
-// openKey reads the key, or makes one at the first start.
-func openKey(c Config) (signer, error) {
+// Open reads the key, or makes one at the first start.
+func Open(c Config) (Signer, error) {
 	path := c.KeyFile
 	if path == "" {
 		path = filepath.Join(c.Folder, keyName)
@@ -52,48 +54,48 @@ func openKey(c Config) (signer, error) {
 	if errors.Is(err, fs.ErrNotExist) && c.KeyFile == "" {
 		secret, _, gerr := note.GenerateKey(rand.Reader, c.Origin)
 		if gerr != nil {
-			return signer{}, fmt.Errorf("make the log's key for %q: %w", c.Origin, gerr)
+			return Signer{}, fmt.Errorf("make the log's key for %q: %w", c.Origin, gerr)
 		}
 		text, err = []byte(secret+"\n"), writeFile(path, []byte(secret+"\n"))
 	}
 	if err != nil {
-		return signer{}, fmt.Errorf("read the log's key: %w", err)
+		return Signer{}, fmt.Errorf("read the log's key: %w", err)
 	}
 	s, err := parseKey(strings.TrimSpace(string(text)))
 	if err != nil {
-		return signer{}, fmt.Errorf("the log's key in %s: %w", path, err)
+		return Signer{}, fmt.Errorf("the log's key in %s: %w", path, err)
 	}
 	if s.Name() != c.Origin {
-		return signer{}, fmt.Errorf("the log's key in %s is of %q, the log is called %q", path, s.Name(), c.Origin)
+		return Signer{}, fmt.Errorf("the log's key in %s is of %q, the log is called %q", path, s.Name(), c.Origin)
 	}
 	return s, nil
 }
 
 // parseKey reads "PRIVATE+KEY+<name>+<id>+<algorithm and seed>". Package note
 // does the same but keeps the public half to itself.
-func parseKey(text string) (signer, error) {
+func parseKey(text string) (Signer, error) {
 	s, err := note.NewSigner(text)
 	if err != nil {
-		return signer{}, errors.New("not a key as package note writes it") // without err: it may quote the key
+		return Signer{}, errors.New("not a key as package note writes it") // without err: it may quote the key
 	}
 	const prefixed = 1 + ed25519.SeedSize
 	raw, err := base64.StdEncoding.DecodeString(text[strings.LastIndexByte(text[:len(text)-base64.StdEncoding.EncodedLen(prefixed)+1], '+')+1:])
 	if err != nil || len(raw) != prefixed {
-		return signer{}, errors.New("not an Ed25519 key")
+		return Signer{}, errors.New("not an Ed25519 key")
 	}
 	public, ok := ed25519.NewKeyFromSeed(raw[1:]).Public().(ed25519.PublicKey)
 	if !ok {
-		return signer{}, errors.New("not an Ed25519 key")
+		return Signer{}, errors.New("not an Ed25519 key")
 	}
 	vkey, err := note.NewEd25519VerifierKey(s.Name(), public)
 	if err != nil {
-		return signer{}, fmt.Errorf("its public half: %w", err)
+		return Signer{}, fmt.Errorf("its public half: %w", err)
 	}
-	return signer{s, vkey}, nil
+	return Signer{s, vkey}, nil
 }
 
-// sign makes the signed checkpoint.
-func (s signer) sign(c verify.Checkpoint) ([]byte, error) {
+// Checkpoint makes the signed checkpoint.
+func (s Signer) Checkpoint(c verify.Checkpoint) ([]byte, error) {
 	signed, err := note.Sign(&note.Note{Text: c.Text()}, s)
 	if err != nil {
 		return nil, fmt.Errorf("sign %d leaves: %w", c.Size, err)
@@ -101,12 +103,15 @@ func (s signer) sign(c verify.Checkpoint) ([]byte, error) {
 	return signed, nil
 }
 
-// head is the file outside the database that holds what was signed last.
-type head struct{ path, origin string }
+// Head is the file outside the database that holds what was signed last.
+type Head struct{ path, origin string }
 
-// read is what was signed last; false when nothing is known, or was signed
+// HeadOf is that of a log.
+func HeadOf(c Config) Head { return Head{filepath.Join(c.Folder, headName), c.Origin} }
+
+// Read is what was signed last; false when nothing is known, or was signed
 // under another name.
-func (h head) read() (verify.Checkpoint, bool, error) {
+func (h Head) Read() (verify.Checkpoint, bool, error) {
 	text, err := os.ReadFile(h.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return verify.Checkpoint{}, false, nil
@@ -121,8 +126,8 @@ func (h head) read() (verify.Checkpoint, bool, error) {
 	return c, c.Origin == h.origin, nil
 }
 
-// write notes, on disk before it returns, what is about to be signed.
-func (h head) write(c verify.Checkpoint) error {
+// Write notes, on disk before it returns, what is about to be signed.
+func (h Head) Write(c verify.Checkpoint) error {
 	text := []byte(c.Text())
 	if have, err := os.ReadFile(h.path); err == nil && bytes.Equal(have, text) {
 		return nil
