@@ -111,11 +111,11 @@ func (r *Report) transfer(row bookRow) {
 	r.Transfers++
 	r.Moves += int64(len(row.moves))
 	if len(row.moves) == 0 {
-		r.differ("transfer %s of %s: its digest is of %d moves, and it has none", row.ID, row.Home, row.headRow.Moves)
+		r.differ("transfer %s of %s: its digest is of %d moves, and it has none", row.ID, row.Home, row.Moves)
 		return
 	}
 	e, counted := row.entry()
-	if digest := e.digest(); !counted || len(row.moves) != row.headRow.Moves || !bytes.Equal(digest[:], row.Digest) {
+	if digest := e.digest(); !counted || len(row.moves) != row.Moves || !bytes.Equal(digest[:], row.Digest) {
 		r.differ("transfer %s of %s: its moves are not those of its digest", row.ID, row.Home)
 	}
 	leaf, err := e.Leaf()

@@ -129,8 +129,10 @@ func TestADocumentThatIsGoneOrChangedIsNamed(t *testing.T) {
 	for name, tt := range map[string]struct{ statement, want string }{
 		"gone":    {`DELETE FROM publication`, "leaf 0 of the log has no document"},
 		"changed": {`UPDATE publication SET body = 'x', digest = sha256('x')`, "says something else"},
-		"added": {`INSERT INTO publication SELECT gen_random_uuid(), kind, title_zh, title_en, media_type, body, digest, at FROM publication`,
-			"neither in the log nor waiting"},
+		"added": {
+			`INSERT INTO publication SELECT gen_random_uuid(), kind, title_zh, title_en, media_type, body, digest, at FROM publication`,
+			"neither in the log nor waiting",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -167,7 +167,7 @@ func (b *bench) grow(t *testing.T, n int) {
 	all := make([]transparency.Pending, n)
 	for i := range all {
 		b.n++
-		leaf, err := verify.Leaf{Sealed: verify.Commitment("x", fmt.Sprint(b.n), nil)}.Bytes()
+		leaf, err := verify.Leaf{Sealed: verify.Commitment("x", strconv.Itoa(b.n), nil)}.Bytes()
 		if err != nil {
 			t.Fatal(err)
 		}
