@@ -6998,8 +6998,8 @@ type ListFindingsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
-// GetGrantsJsonParams defines parameters for GetGrantsJson.
-type GetGrantsJsonParams struct {
+// GetGivingGrantsParams defines parameters for GetGivingGrants.
+type GetGivingGrantsParams struct {
 	// From The first day
 	From AuditFrom `form:"from" json:"from"`
 
@@ -8407,9 +8407,9 @@ type ServerInterface interface {
 	// InsistFinding Say that an answer is not good enough
 	// (POST /v1/audit/findings/{finding_id}/insist)
 	InsistFinding(c *gin.Context, findingId FindingId)
-	// GetGrantsJson The grants that were promised in a period as 360Giving has them
+	// GetGivingGrants The grants that were promised in a period as 360Giving has them
 	// (GET /v1/audit/grants.json)
-	GetGrantsJson(c *gin.Context, params GetGrantsJsonParams)
+	GetGivingGrants(c *gin.Context, params GetGivingGrantsParams)
 	// GetJournalBeancount The book of a period for beancount (version 2), with assertions of every balance
 	// (GET /v1/audit/journal.beancount)
 	GetJournalBeancount(c *gin.Context, params GetJournalBeancountParams)
@@ -9748,14 +9748,14 @@ func (siw *ServerInterfaceWrapper) InsistFinding(c *gin.Context) {
 	siw.Handler.InsistFinding(c, findingId)
 }
 
-// GetGrantsJson operation middleware
-func (siw *ServerInterfaceWrapper) GetGrantsJson(c *gin.Context) {
+// GetGivingGrants operation middleware
+func (siw *ServerInterfaceWrapper) GetGivingGrants(c *gin.Context) {
 
 	var err error
 	_ = err
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params GetGrantsJsonParams
+	var params GetGivingGrantsParams
 
 	// ------------- Required query parameter "from" -------------
 
@@ -9780,7 +9780,7 @@ func (siw *ServerInterfaceWrapper) GetGrantsJson(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetGrantsJson(c, params)
+	siw.Handler.GetGivingGrants(c, params)
 }
 
 // GetJournalBeancount operation middleware
@@ -17333,7 +17333,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/audit/journal.beancount", wrapper.GetJournalBeancount)
 	router.GET(options.BaseURL+"/v1/audit/journal.xlsx", wrapper.GetJournalXlsx)
 	router.GET(options.BaseURL+"/v1/audit/journal.csv", wrapper.GetJournalCsv)
-	router.GET(options.BaseURL+"/v1/audit/grants.json", wrapper.GetGrantsJson)
+	router.GET(options.BaseURL+"/v1/audit/grants.json", wrapper.GetGivingGrants)
 	router.GET(options.BaseURL+"/v1/audit/seals", wrapper.ListSeals)
 	router.POST(options.BaseURL+"/v1/audit/seals", wrapper.SealPeriod)
 	router.GET(options.BaseURL+"/v1/audit/corrections", wrapper.ListCorrections)
@@ -19886,17 +19886,17 @@ func (response InsistFindingdefaultApplicationProblemPlusJSONResponse) VisitInsi
 	return err
 }
 
-type GetGrantsJsonRequestObject struct {
-	Params GetGrantsJsonParams
+type GetGivingGrantsRequestObject struct {
+	Params GetGivingGrantsParams
 }
 
-type GetGrantsJsonResponseObject interface {
-	VisitGetGrantsJsonResponse(w http.ResponseWriter) error
+type GetGivingGrantsResponseObject interface {
+	VisitGetGivingGrantsResponse(w http.ResponseWriter) error
 }
 
-type GetGrantsJson200JSONResponse GivingGrants
+type GetGivingGrants200JSONResponse GivingGrants
 
-func (response GetGrantsJson200JSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+func (response GetGivingGrants200JSONResponse) VisitGetGivingGrantsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -19908,11 +19908,11 @@ func (response GetGrantsJson200JSONResponse) VisitGetGrantsJsonResponse(w http.R
 	return err
 }
 
-type GetGrantsJson400ApplicationProblemPlusJSONResponse struct {
+type GetGivingGrants400ApplicationProblemPlusJSONResponse struct {
 	InvalidApplicationProblemPlusJSONResponse
 }
 
-func (response GetGrantsJson400ApplicationProblemPlusJSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+func (response GetGivingGrants400ApplicationProblemPlusJSONResponse) VisitGetGivingGrantsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -19924,11 +19924,11 @@ func (response GetGrantsJson400ApplicationProblemPlusJSONResponse) VisitGetGrant
 	return err
 }
 
-type GetGrantsJson401ApplicationProblemPlusJSONResponse struct {
+type GetGivingGrants401ApplicationProblemPlusJSONResponse struct {
 	UnauthenticatedApplicationProblemPlusJSONResponse
 }
 
-func (response GetGrantsJson401ApplicationProblemPlusJSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+func (response GetGivingGrants401ApplicationProblemPlusJSONResponse) VisitGetGivingGrantsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -19940,11 +19940,11 @@ func (response GetGrantsJson401ApplicationProblemPlusJSONResponse) VisitGetGrant
 	return err
 }
 
-type GetGrantsJson403ApplicationProblemPlusJSONResponse struct {
+type GetGivingGrants403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetGrantsJson403ApplicationProblemPlusJSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+func (response GetGivingGrants403ApplicationProblemPlusJSONResponse) VisitGetGivingGrantsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -19956,12 +19956,12 @@ func (response GetGrantsJson403ApplicationProblemPlusJSONResponse) VisitGetGrant
 	return err
 }
 
-type GetGrantsJsondefaultApplicationProblemPlusJSONResponse struct {
+type GetGivingGrantsdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
 	StatusCode int
 }
 
-func (response GetGrantsJsondefaultApplicationProblemPlusJSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+func (response GetGivingGrantsdefaultApplicationProblemPlusJSONResponse) VisitGetGivingGrantsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -44858,9 +44858,9 @@ type StrictServerInterface interface {
 	// InsistFinding Say that an answer is not good enough
 	// (POST /v1/audit/findings/{finding_id}/insist)
 	InsistFinding(ctx context.Context, request InsistFindingRequestObject) (InsistFindingResponseObject, error)
-	// GetGrantsJson The grants that were promised in a period as 360Giving has them
+	// GetGivingGrants The grants that were promised in a period as 360Giving has them
 	// (GET /v1/audit/grants.json)
-	GetGrantsJson(ctx context.Context, request GetGrantsJsonRequestObject) (GetGrantsJsonResponseObject, error)
+	GetGivingGrants(ctx context.Context, request GetGivingGrantsRequestObject) (GetGivingGrantsResponseObject, error)
 	// GetJournalBeancount The book of a period for beancount (version 2), with assertions of every balance
 	// (GET /v1/audit/journal.beancount)
 	GetJournalBeancount(ctx context.Context, request GetJournalBeancountRequestObject) (GetJournalBeancountResponseObject, error)
@@ -46487,25 +46487,25 @@ func (sh *strictHandler) InsistFinding(ctx *gin.Context, findingId FindingId) {
 	}
 }
 
-// GetGrantsJson operation middleware
-func (sh *strictHandler) GetGrantsJson(ctx *gin.Context, params GetGrantsJsonParams) {
-	var request GetGrantsJsonRequestObject
+// GetGivingGrants operation middleware
+func (sh *strictHandler) GetGivingGrants(ctx *gin.Context, params GetGivingGrantsParams) {
+	var request GetGivingGrantsRequestObject
 
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetGrantsJson(ctx, request.(GetGrantsJsonRequestObject))
+		return sh.ssi.GetGivingGrants(ctx, request.(GetGivingGrantsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetGrantsJson")
+		handler = middleware(handler, "GetGivingGrants")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(GetGrantsJsonResponseObject); ok {
-		if err := validResponse.VisitGetGrantsJsonResponse(ctx.Writer); err != nil {
+	} else if validResponse, ok := response.(GetGivingGrantsResponseObject); ok {
+		if err := validResponse.VisitGetGivingGrantsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
