@@ -3615,31 +3615,10 @@ type FundStatement struct {
 	SpentLi int64 `json:"spent_li"`
 }
 
-// GivingGrant defines model for GivingGrant.
-type GivingGrant struct {
-	// AmountAwarded In yuan
-	AmountAwarded float32   `json:"amountAwarded"`
-	AwardDate     time.Time `json:"awardDate"`
-
-	// Currency Example: CNY
-	Currency              string               `json:"currency"`
-	DateModified          *time.Time           `json:"dateModified,omitempty"`
-	Description           string               `json:"description"`
-	FundingOrganization   []GivingOrganization `json:"fundingOrganization"`
-	Id                    string               `json:"id"`
-	RecipientOrganization []GivingOrganization `json:"recipientOrganization"`
-	Title                 string               `json:"title"`
-}
-
-// GivingGrants 360Giving Data Standard 1.4
+// GivingGrants A file of the 360Giving Data Standard 1.4 (https://standard.threesixtygiving.org); its amounts are in yuan
 type GivingGrants struct {
-	Grants []GivingGrant `json:"grants"`
-}
-
-// GivingOrganization defines model for GivingOrganization.
-type GivingOrganization struct {
-	Id   string `json:"id"`
-	Name string `json:"name"`
+	// Grants Each with the fields that the standard requires
+	Grants []map[string]interface{} `json:"grants"`
 }
 
 // GoodsBack Example: {"restock":true}
