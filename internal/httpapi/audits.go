@@ -148,8 +148,8 @@ func (h audits) GetJournalCsv(ctx context.Context, r oas.GetJournalCsvRequestObj
 	return h.journal(ctx, journal.CSV, fromPeriod(r.Params.From, r.Params.Until)), nil
 }
 
-// GetGrantsJson answers GET /v1/audit/grants.json.
-func (h audits) GetGrantsJson(ctx context.Context, r oas.GetGrantsJsonRequestObject) (oas.GetGrantsJsonResponseObject, error) {
+// GetGivingGrants answers GET /v1/audit/grants.json.
+func (h audits) GetGivingGrants(ctx context.Context, r oas.GetGivingGrantsRequestObject) (oas.GetGivingGrantsResponseObject, error) {
 	var out bytes.Buffer
 	err := h.journals.Grants(ctx, fromPeriod(r.Params.From, r.Params.Until), &out)
 	return giving(out.Bytes()), err
@@ -308,8 +308,8 @@ func (b book) send(w http.ResponseWriter) error {
 // giving are grants as JSON.
 type giving []byte
 
-// VisitGetGrantsJsonResponse sends the grants.
-func (g giving) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+// VisitGetGivingGrantsResponse sends the grants.
+func (g giving) VisitGetGivingGrantsResponse(w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
 	_, err := w.Write(g)
