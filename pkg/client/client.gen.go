@@ -4333,31 +4333,10 @@ type FundStatement struct {
 	SpentLi int64 `json:"spent_li"`
 }
 
-// GivingGrant defines model for GivingGrant.
-type GivingGrant struct {
-	// AmountAwarded In yuan
-	AmountAwarded float32   `json:"amountAwarded"`
-	AwardDate     time.Time `json:"awardDate"`
-
-	// Currency Example: CNY
-	Currency              string               `json:"currency"`
-	DateModified          *time.Time           `json:"dateModified,omitempty"`
-	Description           string               `json:"description"`
-	FundingOrganization   []GivingOrganization `json:"fundingOrganization"`
-	Id                    string               `json:"id"`
-	RecipientOrganization []GivingOrganization `json:"recipientOrganization"`
-	Title                 string               `json:"title"`
-}
-
-// GivingGrants 360Giving Data Standard 1.4
+// GivingGrants A file of the 360Giving Data Standard 1.4 (https://standard.threesixtygiving.org); its amounts are in yuan
 type GivingGrants struct {
-	Grants []GivingGrant `json:"grants"`
-}
-
-// GivingOrganization defines model for GivingOrganization.
-type GivingOrganization struct {
-	Id   string `json:"id"`
-	Name string `json:"name"`
+	// Grants Each with the fields that the standard requires
+	Grants []map[string]interface{} `json:"grants"`
 }
 
 // GoodsBack Example: {"restock":true}
@@ -8969,8 +8948,8 @@ type ListFindingsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
-// GetGrantsJsonParams defines parameters for GetGrantsJson.
-type GetGrantsJsonParams struct {
+// GetGivingGrantsParams defines parameters for GetGivingGrants.
+type GetGivingGrantsParams struct {
 	// From The first day
 	From AuditFrom `form:"from" json:"from"`
 
@@ -10932,10 +10911,10 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/audit/findings/{finding_id}/insist (the `InsistFinding` operationId).
 	InsistFinding(ctx context.Context, findingId FindingId, body InsistFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetGrantsJson The grants that were promised in a period as 360Giving has them
+	// GetGivingGrants The grants that were promised in a period as 360Giving has them
 	//
-	// Corresponds with GET /v1/audit/grants.json (the `GetGrantsJson` operationId).
-	GetGrantsJson(ctx context.Context, params *GetGrantsJsonParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with GET /v1/audit/grants.json (the `GetGivingGrants` operationId).
+	GetGivingGrants(ctx context.Context, params *GetGivingGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetJournalBeancount The book of a period for beancount (version 2), with assertions of every balance
 	//
@@ -14155,11 +14134,11 @@ func (c *Client) InsistFinding(ctx context.Context, findingId FindingId, body In
 	return c.Client.Do(req)
 }
 
-// GetGrantsJson The grants that were promised in a period as 360Giving has them
+// GetGivingGrants The grants that were promised in a period as 360Giving has them
 //
-// Corresponds with GET /v1/audit/grants.json (the `GetGrantsJson` operationId).
-func (c *Client) GetGrantsJson(ctx context.Context, params *GetGrantsJsonParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetGrantsJsonRequest(c.Server, params)
+// Corresponds with GET /v1/audit/grants.json (the `GetGivingGrants` operationId).
+func (c *Client) GetGivingGrants(ctx context.Context, params *GetGivingGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGivingGrantsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -21871,8 +21850,8 @@ func NewInsistFindingRequestWithBody(server string, findingId FindingId, content
 	return req, nil
 }
 
-// NewGetGrantsJsonRequest constructs an http.Request for the GetGrantsJson method
-func NewGetGrantsJsonRequest(server string, params *GetGrantsJsonParams) (*http.Request, error) {
+// NewGetGivingGrantsRequest constructs an http.Request for the GetGivingGrants method
+func NewGetGivingGrantsRequest(server string, params *GetGivingGrantsParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -37339,12 +37318,12 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/audit/findings/{finding_id}/insist (the `InsistFinding` operationId).
 	InsistFindingWithResponse(ctx context.Context, findingId FindingId, body InsistFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*InsistFindingResponse, error)
 
-	// GetGrantsJsonWithResponse The grants that were promised in a period as 360Giving has them
+	// GetGivingGrantsWithResponse The grants that were promised in a period as 360Giving has them
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with GET /v1/audit/grants.json (the `GetGrantsJson` operationId).
-	GetGrantsJsonWithResponse(ctx context.Context, params *GetGrantsJsonParams, reqEditors ...RequestEditorFn) (*GetGrantsJsonResponse, error)
+	// Corresponds with GET /v1/audit/grants.json (the `GetGivingGrants` operationId).
+	GetGivingGrantsWithResponse(ctx context.Context, params *GetGivingGrantsParams, reqEditors ...RequestEditorFn) (*GetGivingGrantsResponse, error)
 
 	// GetJournalBeancountWithResponse The book of a period for beancount (version 2), with assertions of every balance
 	//
@@ -42241,7 +42220,7 @@ func (r InsistFindingResponse) ContentType() string {
 	return ""
 }
 
-type GetGrantsJsonResponse struct {
+type GetGivingGrantsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
@@ -42257,37 +42236,37 @@ type GetGrantsJsonResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetGrantsJsonResponse) GetJSON200() *GivingGrants {
+func (r GetGivingGrantsResponse) GetJSON200() *GivingGrants {
 	return r.JSON200
 }
 
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetGrantsJsonResponse) GetApplicationproblemJSON400() *Invalid {
+func (r GetGivingGrantsResponse) GetApplicationproblemJSON400() *Invalid {
 	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetGrantsJsonResponse) GetApplicationproblemJSON401() *Unauthenticated {
+func (r GetGivingGrantsResponse) GetApplicationproblemJSON401() *Unauthenticated {
 	return r.ApplicationproblemJSON401
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetGrantsJsonResponse) GetApplicationproblemJSON403() *Forbidden {
+func (r GetGivingGrantsResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetGrantsJsonResponse) GetApplicationproblemJSONDefault() *Problem {
+func (r GetGivingGrantsResponse) GetApplicationproblemJSONDefault() *Problem {
 	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
-func (r GetGrantsJsonResponse) GetBody() []byte {
+func (r GetGivingGrantsResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r GetGrantsJsonResponse) Status() string {
+func (r GetGivingGrantsResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -42295,7 +42274,7 @@ func (r GetGrantsJsonResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r GetGrantsJsonResponse) StatusCode() int {
+func (r GetGivingGrantsResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -42303,7 +42282,7 @@ func (r GetGrantsJsonResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r GetGrantsJsonResponse) ContentType() string {
+func (r GetGivingGrantsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -65218,17 +65197,17 @@ func (c *ClientWithResponses) InsistFindingWithResponse(ctx context.Context, fin
 	return ParseInsistFindingResponse(rsp)
 }
 
-// GetGrantsJsonWithResponse The grants that were promised in a period as 360Giving has them
+// GetGivingGrantsWithResponse The grants that were promised in a period as 360Giving has them
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with GET /v1/audit/grants.json (the `GetGrantsJson` operationId).
-func (c *ClientWithResponses) GetGrantsJsonWithResponse(ctx context.Context, params *GetGrantsJsonParams, reqEditors ...RequestEditorFn) (*GetGrantsJsonResponse, error) {
-	rsp, err := c.GetGrantsJson(ctx, params, reqEditors...)
+// Corresponds with GET /v1/audit/grants.json (the `GetGivingGrants` operationId).
+func (c *ClientWithResponses) GetGivingGrantsWithResponse(ctx context.Context, params *GetGivingGrantsParams, reqEditors ...RequestEditorFn) (*GetGivingGrantsResponse, error) {
+	rsp, err := c.GetGivingGrants(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseGetGrantsJsonResponse(rsp)
+	return ParseGetGivingGrantsResponse(rsp)
 }
 
 // GetJournalBeancountWithResponse The book of a period for beancount (version 2), with assertions of every balance
@@ -72045,15 +72024,15 @@ func ParseInsistFindingResponse(rsp *http.Response) (*InsistFindingResponse, err
 	return response, nil
 }
 
-// ParseGetGrantsJsonResponse parses an HTTP response from a GetGrantsJsonWithResponse call
-func ParseGetGrantsJsonResponse(rsp *http.Response) (*GetGrantsJsonResponse, error) {
+// ParseGetGivingGrantsResponse parses an HTTP response from a GetGivingGrantsWithResponse call
+func ParseGetGivingGrantsResponse(rsp *http.Response) (*GetGivingGrantsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &GetGrantsJsonResponse{
+	response := &GetGivingGrantsResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}

@@ -4332,31 +4332,10 @@ type FundStatement struct {
 	SpentLi int64 `json:"spent_li"`
 }
 
-// GivingGrant defines model for GivingGrant.
-type GivingGrant struct {
-	// AmountAwarded In yuan
-	AmountAwarded float32   `json:"amountAwarded"`
-	AwardDate     time.Time `json:"awardDate"`
-
-	// Currency Example: CNY
-	Currency              string               `json:"currency"`
-	DateModified          *time.Time           `json:"dateModified,omitempty"`
-	Description           string               `json:"description"`
-	FundingOrganization   []GivingOrganization `json:"fundingOrganization"`
-	Id                    string               `json:"id"`
-	RecipientOrganization []GivingOrganization `json:"recipientOrganization"`
-	Title                 string               `json:"title"`
-}
-
-// GivingGrants 360Giving Data Standard 1.4
+// GivingGrants A file of the 360Giving Data Standard 1.4 (https://standard.threesixtygiving.org); its amounts are in yuan
 type GivingGrants struct {
-	Grants []GivingGrant `json:"grants"`
-}
-
-// GivingOrganization defines model for GivingOrganization.
-type GivingOrganization struct {
-	Id   string `json:"id"`
-	Name string `json:"name"`
+	// Grants Each with the fields that the standard requires
+	Grants []map[string]interface{} `json:"grants"`
 }
 
 // GoodsBack Example: {"restock":true}
@@ -8968,8 +8947,8 @@ type ListFindingsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
-// GetGrantsJsonParams defines parameters for GetGrantsJson.
-type GetGrantsJsonParams struct {
+// GetGivingGrantsParams defines parameters for GetGivingGrants.
+type GetGivingGrantsParams struct {
 	// From The first day
 	From AuditFrom `form:"from" json:"from"`
 
@@ -10675,9 +10654,9 @@ type ServerInterface interface {
 	// InsistFinding Say that an answer is not good enough
 	// (POST /v1/audit/findings/{finding_id}/insist)
 	InsistFinding(c *gin.Context, findingId FindingId)
-	// GetGrantsJson The grants that were promised in a period as 360Giving has them
+	// GetGivingGrants The grants that were promised in a period as 360Giving has them
 	// (GET /v1/audit/grants.json)
-	GetGrantsJson(c *gin.Context, params GetGrantsJsonParams)
+	GetGivingGrants(c *gin.Context, params GetGivingGrantsParams)
 	// GetJournalBeancount The book of a period for beancount (version 2), with assertions of every balance
 	// (GET /v1/audit/journal.beancount)
 	GetJournalBeancount(c *gin.Context, params GetJournalBeancountParams)
@@ -12248,14 +12227,14 @@ func (siw *ServerInterfaceWrapper) InsistFinding(c *gin.Context) {
 	siw.Handler.InsistFinding(c, findingId)
 }
 
-// GetGrantsJson operation middleware
-func (siw *ServerInterfaceWrapper) GetGrantsJson(c *gin.Context) {
+// GetGivingGrants operation middleware
+func (siw *ServerInterfaceWrapper) GetGivingGrants(c *gin.Context) {
 
 	var err error
 	_ = err
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params GetGrantsJsonParams
+	var params GetGivingGrantsParams
 
 	// ------------- Required query parameter "from" -------------
 
@@ -12280,7 +12259,7 @@ func (siw *ServerInterfaceWrapper) GetGrantsJson(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetGrantsJson(c, params)
+	siw.Handler.GetGivingGrants(c, params)
 }
 
 // GetJournalBeancount operation middleware
@@ -21667,7 +21646,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/audit/journal.beancount", wrapper.GetJournalBeancount)
 	router.GET(options.BaseURL+"/v1/audit/journal.xlsx", wrapper.GetJournalXlsx)
 	router.GET(options.BaseURL+"/v1/audit/journal.csv", wrapper.GetJournalCsv)
-	router.GET(options.BaseURL+"/v1/audit/grants.json", wrapper.GetGrantsJson)
+	router.GET(options.BaseURL+"/v1/audit/grants.json", wrapper.GetGivingGrants)
 	router.GET(options.BaseURL+"/v1/audit/seals", wrapper.ListSeals)
 	router.POST(options.BaseURL+"/v1/audit/seals", wrapper.SealPeriod)
 	router.GET(options.BaseURL+"/v1/audit/corrections", wrapper.ListCorrections)
@@ -24371,17 +24350,17 @@ func (response InsistFindingdefaultApplicationProblemPlusJSONResponse) VisitInsi
 	return err
 }
 
-type GetGrantsJsonRequestObject struct {
-	Params GetGrantsJsonParams
+type GetGivingGrantsRequestObject struct {
+	Params GetGivingGrantsParams
 }
 
-type GetGrantsJsonResponseObject interface {
-	VisitGetGrantsJsonResponse(w http.ResponseWriter) error
+type GetGivingGrantsResponseObject interface {
+	VisitGetGivingGrantsResponse(w http.ResponseWriter) error
 }
 
-type GetGrantsJson200JSONResponse GivingGrants
+type GetGivingGrants200JSONResponse GivingGrants
 
-func (response GetGrantsJson200JSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+func (response GetGivingGrants200JSONResponse) VisitGetGivingGrantsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -24393,11 +24372,11 @@ func (response GetGrantsJson200JSONResponse) VisitGetGrantsJsonResponse(w http.R
 	return err
 }
 
-type GetGrantsJson400ApplicationProblemPlusJSONResponse struct {
+type GetGivingGrants400ApplicationProblemPlusJSONResponse struct {
 	InvalidApplicationProblemPlusJSONResponse
 }
 
-func (response GetGrantsJson400ApplicationProblemPlusJSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+func (response GetGivingGrants400ApplicationProblemPlusJSONResponse) VisitGetGivingGrantsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -24409,11 +24388,11 @@ func (response GetGrantsJson400ApplicationProblemPlusJSONResponse) VisitGetGrant
 	return err
 }
 
-type GetGrantsJson401ApplicationProblemPlusJSONResponse struct {
+type GetGivingGrants401ApplicationProblemPlusJSONResponse struct {
 	UnauthenticatedApplicationProblemPlusJSONResponse
 }
 
-func (response GetGrantsJson401ApplicationProblemPlusJSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+func (response GetGivingGrants401ApplicationProblemPlusJSONResponse) VisitGetGivingGrantsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -24425,11 +24404,11 @@ func (response GetGrantsJson401ApplicationProblemPlusJSONResponse) VisitGetGrant
 	return err
 }
 
-type GetGrantsJson403ApplicationProblemPlusJSONResponse struct {
+type GetGivingGrants403ApplicationProblemPlusJSONResponse struct {
 	ForbiddenApplicationProblemPlusJSONResponse
 }
 
-func (response GetGrantsJson403ApplicationProblemPlusJSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+func (response GetGivingGrants403ApplicationProblemPlusJSONResponse) VisitGetGivingGrantsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -24441,12 +24420,12 @@ func (response GetGrantsJson403ApplicationProblemPlusJSONResponse) VisitGetGrant
 	return err
 }
 
-type GetGrantsJsondefaultApplicationProblemPlusJSONResponse struct {
+type GetGivingGrantsdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
 	StatusCode int
 }
 
-func (response GetGrantsJsondefaultApplicationProblemPlusJSONResponse) VisitGetGrantsJsonResponse(w http.ResponseWriter) error {
+func (response GetGivingGrantsdefaultApplicationProblemPlusJSONResponse) VisitGetGivingGrantsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -55763,9 +55742,9 @@ type StrictServerInterface interface {
 	// InsistFinding Say that an answer is not good enough
 	// (POST /v1/audit/findings/{finding_id}/insist)
 	InsistFinding(ctx context.Context, request InsistFindingRequestObject) (InsistFindingResponseObject, error)
-	// GetGrantsJson The grants that were promised in a period as 360Giving has them
+	// GetGivingGrants The grants that were promised in a period as 360Giving has them
 	// (GET /v1/audit/grants.json)
-	GetGrantsJson(ctx context.Context, request GetGrantsJsonRequestObject) (GetGrantsJsonResponseObject, error)
+	GetGivingGrants(ctx context.Context, request GetGivingGrantsRequestObject) (GetGivingGrantsResponseObject, error)
 	// GetJournalBeancount The book of a period for beancount (version 2), with assertions of every balance
 	// (GET /v1/audit/journal.beancount)
 	GetJournalBeancount(ctx context.Context, request GetJournalBeancountRequestObject) (GetJournalBeancountResponseObject, error)
@@ -57626,25 +57605,25 @@ func (sh *strictHandler) InsistFinding(ctx *gin.Context, findingId FindingId) {
 	}
 }
 
-// GetGrantsJson operation middleware
-func (sh *strictHandler) GetGrantsJson(ctx *gin.Context, params GetGrantsJsonParams) {
-	var request GetGrantsJsonRequestObject
+// GetGivingGrants operation middleware
+func (sh *strictHandler) GetGivingGrants(ctx *gin.Context, params GetGivingGrantsParams) {
+	var request GetGivingGrantsRequestObject
 
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetGrantsJson(ctx, request.(GetGrantsJsonRequestObject))
+		return sh.ssi.GetGivingGrants(ctx, request.(GetGivingGrantsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetGrantsJson")
+		handler = middleware(handler, "GetGivingGrants")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		sh.options.HandlerErrorFunc(ctx, err)
-	} else if validResponse, ok := response.(GetGrantsJsonResponseObject); ok {
-		if err := validResponse.VisitGetGrantsJsonResponse(ctx.Writer); err != nil {
+	} else if validResponse, ok := response.(GetGivingGrantsResponseObject); ok {
+		if err := validResponse.VisitGetGivingGrantsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
