@@ -72,8 +72,8 @@ func TestEveryOperationSaysWhoMayCall(t *testing.T) {
 func TestWhatMovesGoodsOrMoneyNeedsAKey(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"adjustStock", "approveCase", "approveCompensation", "approveCorrection", "cancelCheckout", "cancelMerchantOrder", "cancelOrder", "closeMerchantRecall", "closeOpsRecall",
-		"decideCase", "openMerchantRecall", "openOpsRecall", "placeCheckout", "receiveCaseGoods", "receiveLot", "receiveOrder", "redeemVoucher", "refundOrder",
+		"adjustStock", "approveCase", "approveCompensation", "approveCorrection", "approveDisbursement", "approveGrant", "cancelCheckout", "cancelMerchantOrder", "cancelOrder", "closeMerchantRecall", "closeOpsRecall",
+		"decideCase", "executeDisbursement", "givePupil", "openMerchantRecall", "openOpsRecall", "placeCheckout", "receiveCaseGoods", "receiveLot", "receiveOrder", "redeemVoucher", "refundOrder", "reportDuty",
 		"retryPayout", "retryRefund", "shipOrder",
 	}
 	var got []string
@@ -152,6 +152,7 @@ func TestMoneyIsWholeAndSaysItsUnit(t *testing.T) {
 	}
 }
 
+// A list may say more beside its rows, such as their sum.
 func TestListsHaveOneShape(t *testing.T) {
 	t.Parallel()
 	operations(contract(t), func(where string, _ *openapi3.PathItem, o *openapi3.Operation) {
@@ -159,7 +160,7 @@ func TestListsHaveOneShape(t *testing.T) {
 			return
 		}
 		page := o.Responses.Value("200").Value.Content["application/json"].Schema.Value
-		if !slices.Equal(page.Required, []string{"data", "next_cursor"}) || o.Parameters.GetByInAndName("query", "limit") == nil {
+		if !slices.Contains(page.Required, "data") || !slices.Contains(page.Required, "next_cursor") || o.Parameters.GetByInAndName("query", "limit") == nil {
 			t.Errorf("%s takes a cursor, and is no list of {data, next_cursor} with a limit", where)
 		}
 	})

@@ -491,15 +491,15 @@ func (s *shop) fee(t testing.TB) id.Of[ledger.Transfer] {
 	return booked[0].ID
 }
 
-// desk is somebody of a role whom nobody else is.
-func desk(role identity.Role) identity.Caller {
+// clerk is somebody of a role whom nobody else is.
+func clerk(role identity.Role) identity.Caller {
 	return identity.Caller{Account: id.FromName[identity.Account]("nets", string(role)), Roles: []identity.Grant{{Role: role}}}
 }
 
 // correction is one that is proposed.
 func (s *shop) correction(t testing.TB) string {
 	t.Helper()
-	c, err := s.Corrections.Propose(t.Context(), desk(identity.FundAdmin), s.fee(t), nil, "测试", "for a test")
+	c, err := s.Corrections.Propose(t.Context(), clerk(identity.FundAdmin), s.fee(t), nil, "测试", "for a test")
 	if err != nil {
 		t.Fatalf("propose a correction: %v", err)
 	}
@@ -510,7 +510,7 @@ func (s *shop) correction(t testing.TB) string {
 // one whose answer is accepted.
 func (s *shop) foundThings(t testing.TB) []string {
 	t.Helper()
-	auditor := desk(identity.Auditor)
+	auditor := clerk(identity.Auditor)
 	var all []string
 	for _, steps := range [][]string{{}, {}, {"answer"}, {"answer", "accept"}} {
 		asked := identity.Operator
@@ -523,7 +523,7 @@ func (s *shop) foundThings(t testing.TB) []string {
 		for _, step := range steps {
 			who := auditor
 			if step == "answer" {
-				who = desk(asked)
+				who = clerk(asked)
 			}
 			if err == nil {
 				_, err = s.Findings.Take(t.Context(), who, f.ID, step, "for a test")
@@ -547,7 +547,7 @@ func (s *shop) seal(t testing.TB) {
 		}
 		digest := d.Digest()
 		_, err = tx.Exec(t.Context(), `INSERT INTO period_seal (month, until, publication_id, digest, sealed_by, at) VALUES ('2026-10-01', '2026-10-31T16:00:00Z', ?, ?, ?, ?)`,
-			d.ID, digest[:], desk(identity.Auditor).Account, tx.Now)
+			d.ID, digest[:], clerk(identity.Auditor).Account, tx.Now)
 		return err
 	})
 	if err != nil {
