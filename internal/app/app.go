@@ -234,7 +234,7 @@ func (a *App) assemble(ctx context.Context, looks bool) (err error) {
 	s.Statements = statement.New(a.db)
 	s.Publications = publication.New(a.db, s.Transparency)
 	s.Audit, s.Corrections, s.Findings = audit.New(a.db), correction.New(a.db), findings.New(a.db)
-	s.Journals = journal.New(a.db, nil)
+	s.Journals = journal.New(a.db, awards)
 	s.Assistance, s.Reports, s.Disclosures = assistance.NewService(a.db), report.New(a.db), disclosure.New(a.db)
 	s.Traces = trace.New(a.db, s.Orders)
 	s.Programmes, s.Applications = programme.New(a.db, a.cfg.Programmes), application.New(a.db, a.cfg.Programmes)

@@ -123,9 +123,9 @@ func (h pupils) GivePupil(ctx context.Context, r oas.GivePupilRequestObject) (oa
 	return answer, nil
 }
 
-// GetPupilAggregate answers GET /v1/public/pupils.
+// GetPupilAggregate answers GET /v1/public/programmes/{programme_id}/pupils.
 func (h pupils) GetPupilAggregate(ctx context.Context, r oas.GetPupilAggregateRequestObject) (oas.GetPupilAggregateResponseObject, error) {
-	a, err := h.pupils.Aggregate(ctx, r.Params.Programme)
+	a, err := h.pupils.Aggregate(ctx, r.ProgrammeId)
 	if err != nil {
 		return nil, err
 	}

@@ -311,7 +311,7 @@ func TestAnOperationThatTheNetsCannotReachIsNamed(t *testing.T) {
 		{"no owner", ", owner: none", "", "owner is one of account, buyer"},
 		{"an owner that is none", "owner: none", "owner: me", "owner is one of account, buyer"},
 		{"no operationId", "operationId: changeThing", "summary: x", "no operationId"},
-		{"a path parameter without things", "checkout_id", "grant_id", "nothing for the path parameter {grant_id}"},
+		{"a path parameter without things", "checkout_id", "planet_id", "nothing for the path parameter {planet_id}"},
 		{"a required header without a value", "Idempotency-Key", "If-Range", "required parameter If-Range"},
 		{"a body that is not JSON", "application/json", "text/csv", "not application/json"},
 		{"a body without an example", ", example: { a: b }", "", "has no example"},

@@ -10121,11 +10121,6 @@ type ListProgrammesParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
-// GetPupilAggregateParams defines parameters for GetPupilAggregate.
-type GetPupilAggregateParams struct {
-	Programme Id `form:"programme" json:"programme"`
-}
-
 // ListRecallsParams defines parameters for ListRecalls.
 type ListRecallsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -13309,8 +13304,8 @@ type ClientInterface interface {
 	//
 	// Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
 	//
-	// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
-	GetPupilAggregate(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with GET /v1/public/programmes/{programme_id}/pupils (the `GetPupilAggregate` operationId).
+	GetPupilAggregate(ctx context.Context, programmeId ProgrammeId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRecalls Lots that were called back, newest first
 	//
@@ -20202,9 +20197,9 @@ func (c *Client) GetProgramme(ctx context.Context, programmeId ProgrammeId, reqE
 //
 // Groups of fewer than five pupils are hidden, and as many more as it takes that they cannot be told from the sums.
 //
-// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
-func (c *Client) GetPupilAggregate(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetPupilAggregateRequest(c.Server, params)
+// Corresponds with GET /v1/public/programmes/{programme_id}/pupils (the `GetPupilAggregate` operationId).
+func (c *Client) GetPupilAggregate(ctx context.Context, programmeId ProgrammeId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPupilAggregateRequest(c.Server, programmeId)
 	if err != nil {
 		return nil, err
 	}
@@ -35890,15 +35885,22 @@ func NewGetProgrammeRequest(server string, programmeId ProgrammeId) (*http.Reque
 }
 
 // NewGetPupilAggregateRequest constructs an http.Request for the GetPupilAggregate method
-func NewGetPupilAggregateRequest(server string, params *GetPupilAggregateParams) (*http.Request, error) {
+func NewGetPupilAggregateRequest(server string, programmeId ProgrammeId) (*http.Request, error) {
 	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "programme_id", programmeId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
 
 	serverURL, err := url.Parse(server)
 	if err != nil {
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/v1/public/pupils")
+	operationPath := fmt.Sprintf("/v1/public/programmes/%s/pupils", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -35906,29 +35908,6 @@ func NewGetPupilAggregateRequest(server string, params *GetPupilAggregateParams)
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
-	}
-
-	if params != nil {
-		// queryValues collects non-styled parameters (passthrough, JSON)
-		// that are safe to round-trip through url.Values.Encode().
-		queryValues := queryURL.Query()
-		// rawQueryFragments collects pre-encoded query fragments from
-		// styled parameters, preserving literal commas as delimiters
-		// per the OpenAPI spec (e.g. "color=blue,black,brown").
-		var rawQueryFragments []string
-
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "programme", params.Programme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
-			}
-		}
-
-		if encoded := queryValues.Encode(); encoded != "" {
-			rawQueryFragments = append(rawQueryFragments, encoded)
-		}
-		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -40066,8 +40045,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
-	GetPupilAggregateWithResponse(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*GetPupilAggregateResponse, error)
+	// Corresponds with GET /v1/public/programmes/{programme_id}/pupils (the `GetPupilAggregate` operationId).
+	GetPupilAggregateWithResponse(ctx context.Context, programmeId ProgrammeId, reqEditors ...RequestEditorFn) (*GetPupilAggregateResponse, error)
 
 	// ListRecallsWithResponse Lots that were called back, newest first
 	//
@@ -70147,9 +70126,9 @@ func (c *ClientWithResponses) GetProgrammeWithResponse(ctx context.Context, prog
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with GET /v1/public/pupils (the `GetPupilAggregate` operationId).
-func (c *ClientWithResponses) GetPupilAggregateWithResponse(ctx context.Context, params *GetPupilAggregateParams, reqEditors ...RequestEditorFn) (*GetPupilAggregateResponse, error) {
-	rsp, err := c.GetPupilAggregate(ctx, params, reqEditors...)
+// Corresponds with GET /v1/public/programmes/{programme_id}/pupils (the `GetPupilAggregate` operationId).
+func (c *ClientWithResponses) GetPupilAggregateWithResponse(ctx context.Context, programmeId ProgrammeId, reqEditors ...RequestEditorFn) (*GetPupilAggregateResponse, error) {
+	rsp, err := c.GetPupilAggregate(ctx, programmeId, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

@@ -10120,11 +10120,6 @@ type ListProgrammesParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
-// GetPupilAggregateParams defines parameters for GetPupilAggregate.
-type GetPupilAggregateParams struct {
-	Programme Id `form:"programme" json:"programme"`
-}
-
 // ListRecallsParams defines parameters for ListRecalls.
 type ListRecallsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -11471,8 +11466,8 @@ type ServerInterface interface {
 	// (GET /v1/public/programmes/{programme_id})
 	GetProgramme(c *gin.Context, programmeId ProgrammeId)
 	// GetPupilAggregate How many pupils a programme helped, and with how much
-	// (GET /v1/public/pupils)
-	GetPupilAggregate(c *gin.Context, params GetPupilAggregateParams)
+	// (GET /v1/public/programmes/{programme_id}/pupils)
+	GetPupilAggregate(c *gin.Context, programmeId ProgrammeId)
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
 	ListRecalls(c *gin.Context, params ListRecallsParams)
@@ -20722,14 +20717,12 @@ func (siw *ServerInterfaceWrapper) GetPupilAggregate(c *gin.Context) {
 	var err error
 	_ = err
 
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GetPupilAggregateParams
+	// ------------- Path parameter "programme_id" -------------
+	var programmeId ProgrammeId
 
-	// ------------- Required query parameter "programme" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "programme", c.Request.URL.Query(), &params.Programme, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	err = runtime.BindStyledParameterWithOptions("simple", "programme_id", c.Param("programme_id"), &programmeId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
 	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme: %w", err), http.StatusBadRequest)
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter programme_id: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -20740,7 +20733,7 @@ func (siw *ServerInterfaceWrapper) GetPupilAggregate(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetPupilAggregate(c, params)
+	siw.Handler.GetPupilAggregate(c, programmeId)
 }
 
 // ListRecalls operation middleware
@@ -21672,7 +21665,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/fund/pupils/:pupil_id/readings", wrapper.ReadPupil)
 	router.GET(options.BaseURL+"/v1/fund/pupils/:pupil_id/aids", wrapper.ListPupilAids)
 	router.POST(options.BaseURL+"/v1/fund/pupils/:pupil_id/aids", wrapper.GivePupil)
-	router.GET(options.BaseURL+"/v1/public/pupils", wrapper.GetPupilAggregate)
+	router.GET(options.BaseURL+"/v1/public/programmes/:programme_id/pupils", wrapper.GetPupilAggregate)
 	router.GET(options.BaseURL+"/v1/public/assistance", wrapper.ListAssistance)
 	router.GET(options.BaseURL+"/v1/public/assistance-tracks", wrapper.ListAssistanceTracks)
 	router.POST(options.BaseURL+"/v1/ops/assistance", wrapper.RecordAssistance)
@@ -54068,7 +54061,7 @@ func (response GetProgrammedefaultApplicationProblemPlusJSONResponse) VisitGetPr
 }
 
 type GetPupilAggregateRequestObject struct {
-	Params GetPupilAggregateParams
+	ProgrammeId ProgrammeId `json:"programme_id"`
 }
 
 type GetPupilAggregateResponseObject interface {
@@ -56559,7 +56552,7 @@ type StrictServerInterface interface {
 	// (GET /v1/public/programmes/{programme_id})
 	GetProgramme(ctx context.Context, request GetProgrammeRequestObject) (GetProgrammeResponseObject, error)
 	// GetPupilAggregate How many pupils a programme helped, and with how much
-	// (GET /v1/public/pupils)
+	// (GET /v1/public/programmes/{programme_id}/pupils)
 	GetPupilAggregate(ctx context.Context, request GetPupilAggregateRequestObject) (GetPupilAggregateResponseObject, error)
 	// ListRecalls Lots that were called back, newest first
 	// (GET /v1/public/recalls)
@@ -66364,10 +66357,10 @@ func (sh *strictHandler) GetProgramme(ctx *gin.Context, programmeId ProgrammeId)
 }
 
 // GetPupilAggregate operation middleware
-func (sh *strictHandler) GetPupilAggregate(ctx *gin.Context, params GetPupilAggregateParams) {
+func (sh *strictHandler) GetPupilAggregate(ctx *gin.Context, programmeId ProgrammeId) {
 	var request GetPupilAggregateRequestObject
 
-	request.Params = params
+	request.ProgrammeId = programmeId
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetPupilAggregate(ctx, request.(GetPupilAggregateRequestObject))
