@@ -29,6 +29,13 @@ type desk struct {
 	grants       *grant.Service
 }
 
+// patientTerms let somebody act on money who signed in long ago: the nets' people sign in once, and their clock goes on.
+func patientTerms() grant.Config {
+	terms := shoptest.Terms
+	terms.SignIn = 1000 * time.Hour
+	return terms
+}
+
 // funds is the desk, with a fund that has money.
 func (s *shop) funds(t testing.TB) *desk {
 	t.Helper()
@@ -36,7 +43,7 @@ func (s *shop) funds(t testing.TB) *desk {
 		d := &s.desk
 		past := s.DB.At(s.Clock.Now().Add(-shoptest.Rules.Period - time.Second))
 		d.programmes, d.applications = programme.New(past, shoptest.Rules), application.New(past, shoptest.Rules)
-		old := shoptest.Terms
+		old := patientTerms()
 		old.Approval = 100 * 24 * time.Hour
 		d.grants = grant.New(past, old)
 		d.official = s.Person(t, "official", identity.Grant{Role: identity.County, Region: programme.County})

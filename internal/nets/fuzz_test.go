@@ -201,6 +201,9 @@ func (f *fuzzer) round() {
 		f.owner[v], f.seller[a] = f.people[0], []uuid.UUID{f.mine.id.UUID()}
 	}
 	f.add("document_id", f.publish(t).String())
+	for _, param := range []string{"duty_id", "pupil_id", "pupil_request_id"} {
+		f.add(param, f.things(t, param, nil, nil)[0])
+	}
 	f.things(t, "outflow", f.people[0], f.mine)
 	f.add("webhook_id", f.webhook(t, f.mine).String())
 	for _, kind := range []string{"key_id", "webhook_id", "delivery_id"} {

@@ -24,12 +24,14 @@ import (
 	"github.com/shiyi-market/shiyi/internal/apikey"
 	"github.com/shiyi-market/shiyi/internal/catalog"
 	"github.com/shiyi-market/shiyi/internal/claim"
+	"github.com/shiyi-market/shiyi/internal/disbursement"
 	"github.com/shiyi-market/shiyi/internal/disclosure"
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/finding"
 	"github.com/shiyi-market/shiyi/internal/fulfilment"
 	"github.com/shiyi-market/shiyi/internal/fund"
+	"github.com/shiyi-market/shiyi/internal/grant"
 	"github.com/shiyi-market/shiyi/internal/httpapi"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -113,6 +115,8 @@ func newShop(t testing.TB) *shop {
 	}
 	t.Cleanup(func() { _ = redis.Close() })
 	s.Shop = shoptest.New(t, shoptest.Options{Log: log, Cache: catalog.NewCache(redis)})
+	patient := patientTerms()
+	s.Grants, s.Disbursements = grant.New(s.DB, patient), disbursement.New(s.DB, patient)
 	s.handler, err = httpapi.New(httpapi.Config{Timeout: time.Minute}, httpapi.Deps{
 		Services: httpapi.Services(s.Services), Log: log, Clock: s.Clock.Now, Redis: redis, Ready: s.DB.Ping,
 	})
@@ -1117,8 +1121,18 @@ func (s *shop) steward() identity.Caller {
 // pupil writes a pupil down, in a programme of his own.
 func (s *shop) pupil(t testing.TB) pupil.Pupil {
 	t.Helper()
+	programme := id.New[shop](s.DB.Now()).UUID()
+	err := postgres.Do(t.Context(), s.DB, func(tx *postgres.Tx) error {
+		return ledger.Book(t.Context(), tx, []ledger.Transfer{
+			{Home: ledger.FundHome, Kind: "gift", Ref: programme.String(), Moves: []ledger.Move{{What: "gift", From: "world:somebody", To: fund.Free, Amount: 1e7}}},
+			fund.Grant(programme, 1e6), fund.PayGrant(programme, programme, programme, 1e6),
+		})
+	})
+	if err != nil {
+		t.Fatalf("pay a programme: %v", err)
+	}
 	p, err := s.Pupils.Record(t.Context(), s.steward(), pupil.New{
-		Programme: id.New[shop](s.DB.Now()).UUID(), Region: "152527101", Stage: pupil.Primary, ConsentOn: s.DB.Now(),
+		Programme: programme, Region: "152527101", Stage: pupil.Primary, ConsentOn: s.DB.Now(),
 		Person: pupil.Person{Name: "学生（虚构示例）", IDNumber: "11010519491231002X", School: "学校（虚构示例）", Guardian: "家长（虚构示例）"},
 	})
 	if err != nil {

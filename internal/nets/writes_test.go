@@ -15,7 +15,7 @@ import (
 )
 
 // wanted says which of its things an operation takes, where that is not the first.
-var wanted = map[string]int{"decideCase": 4, "receiveCaseGoods": 2, "receiveOrder": 1}
+var wanted = map[string]int{"decideCase": 4, "executeDisbursement": 1, "receiveCaseGoods": 2, "receiveOrder": 1}
 
 // allowed is an insider's request of an operation, for a thing of his own, if it is
 // anybody's own.

@@ -609,7 +609,7 @@ func TestANewKeyGoesOnWithTheSameHistory(t *testing.T) {
 	other := benchIn(t, pgtest.New(t), t.TempDir())
 	other.made = 5000
 	other.queue(t, 400)
-	fork, err := transparency.New(other.db, transparency.Config{Origin: origin, Folder: b.folder, KeyFile: file}, nil)
+	fork, err := transparency.New(other.db, transparency.Config{Origin: origin, Folder: b.folder, KeyFile: file})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -138,7 +138,7 @@ func newBench(t *testing.T, names ...string) *bench {
 	t.Helper()
 	b := &bench{db: pgtest.NewAt(t, time.Now), peers: toPeers{}}
 	var err error
-	if b.log, err = transparency.New(b.db, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}, nil); err != nil {
+	if b.log, err = transparency.New(b.db, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}); err != nil {
 		t.Fatal(err)
 	}
 	known, err := verify.NewLog(b.log.VerifierKey())
@@ -328,7 +328,7 @@ func TestACosignatureOfTomorrowIsRefused(t *testing.T) {
 	clock := pgtest.NewAt(t, func() time.Time { return time.Now().Add(-time.Hour) })
 	b.db = clock
 	var err error
-	if b.log, err = transparency.New(clock, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}, nil); err != nil {
+	if b.log, err = transparency.New(clock, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}); err != nil {
 		t.Fatal(err)
 	}
 	p := b.peers["one.example"]
