@@ -4,8 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -35,7 +35,7 @@ func TestARestoredOlderBackupRefusesToSign(t *testing.T) {
 			all := make([]ledger.Transfer, sales)
 			for i := range all {
 				n++
-				all[i] = ledger.Transfer{Home: ledger.FundHome, Kind: "note", Ref: fmt.Sprint(n), Moves: []ledger.Move{{What: "thing", From: "world:a", To: "world:b", Amount: 1}}}
+				all[i] = ledger.Transfer{Home: ledger.FundHome, Kind: "note", Ref: strconv.Itoa(n), Moves: []ledger.Move{{What: "thing", From: "world:a", To: "world:b", Amount: 1}}}
 			}
 			return ledger.Book(t.Context(), tx, all)
 		})

@@ -278,7 +278,7 @@ func (x *tamperer) changed(t tampering) {
 
 // moved removes, adds and exchanges rows.
 func (x *tamperer) moved(t tampering) {
-	rows := x.texts(fmt.Sprintf("SELECT count(*) FROM %s", t.name))[0]
+	rows := x.texts("SELECT count(*) FROM " + t.name)[0]
 	for _, n := range []int{0, 1, 7, -1} {
 		row := x.row(t, n)
 		x.try(t, "removed", fmt.Sprintf("DELETE FROM %%s WHERE ctid = '%s'", row), row)

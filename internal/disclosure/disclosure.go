@@ -6,6 +6,7 @@ package disclosure
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -118,7 +119,7 @@ type Programme struct {
 // annual is the duty to report on a year.
 func annual(year int) Duty {
 	return Duty{
-		Kind: Annual, Subject: fmt.Sprintf("year:%d", year), Period: fmt.Sprint(year), Title: fmt.Sprintf("%d 年度报告", year),
+		Kind: Annual, Subject: fmt.Sprintf("year:%d", year), Period: strconv.Itoa(year), Title: fmt.Sprintf("%d 年度报告", year),
 		DueOn: time.Date(year+1, time.May, 31, 0, 0, 0, 0, zone()).UTC(),
 	}
 }

@@ -67,10 +67,14 @@ func (s Snapshot) Sections(english bool) []Section {
 	}
 	if y := s.Year; y != nil {
 		all = append(all, Section{say("商店", "The shop") + " " + strconv.Itoa(y.Year), []Row{
-			{say("企业", "Enterprises"), number(y.Enterprises), ""}, {say("品类", "Categories"), number(y.Categories), ""},
-			{say("商品", "Products"), number(y.Products), ""}, {say("订单", "Orders"), number(y.Orders), ""},
-			{say("销售额（元）", "Sold (yuan)"), y.Sold.String(), ""}, {say("进入基金（元）", "Into the fund (yuan)"), y.Levy.String(), say("正好十分之一", "exactly one tenth")},
-			{say("拨付项目（元）", "Paid to programmes (yuan)"), y.Fund.Paid.String(), ""}, {say("项目退回（元）", "Given back by programmes (yuan)"), y.Fund.Returned.String(), ""},
+			{say("企业", "Enterprises"), number(y.Enterprises), ""},
+			{say("品类", "Categories"), number(y.Categories), ""},
+			{say("商品", "Products"), number(y.Products), ""},
+			{say("订单", "Orders"), number(y.Orders), ""},
+			{say("销售额（元）", "Sold (yuan)"), y.Sold.String(), ""},
+			{say("进入基金（元）", "Into the fund (yuan)"), y.Levy.String(), say("正好十分之一", "exactly one tenth")},
+			{say("拨付项目（元）", "Paid to programmes (yuan)"), y.Fund.Paid.String(), ""},
+			{say("项目退回（元）", "Given back by programmes (yuan)"), y.Fund.Returned.String(), ""},
 			{say("基金列支的管理费用（元）", "Administration paid by the fund (yuan)"), y.Fund.Administration.String(), fmt.Sprintf("%d.%02d %%", y.Fund.AdministrationBP()/100, y.Fund.AdministrationBP()%100)},
 			{say("带动农户", "Households"), number(y.Linkage.Households), say("企业申报，一户可与多家企业合作", "as the enterprises declare; a household may work with several")},
 			{say("其中低收入农户", "Poor households among them"), number(y.Linkage.PoorHouseholds), ""},

@@ -31,8 +31,8 @@ func New(db *postgres.DB) *Service { return &Service{db} }
 // time by anybody: a duty is entered once.
 func (s *Service) Plan(ctx context.Context) (int, error) {
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (int, error) {
-		first, any, err := began(ctx, tx)
-		if err != nil || !any {
+		first, some, err := began(ctx, tx)
+		if err != nil || !some {
 			return 0, err
 		}
 		var wanted []Duty

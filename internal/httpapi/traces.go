@@ -105,7 +105,7 @@ func wirePart(p trace.Part) oas.TracePart {
 
 func wireOutflow(o trace.Outflow) oas.Outflow {
 	w := oas.Outflow{
-		Position: wirePosition(o.Position), Late: o.Position.Late(), ProgrammeId: optional(o.Programme()), PaymentId: optional(o.Payment),
+		Position: wirePosition(o.Position), Late: o.Late(), ProgrammeId: optional(o.Programme()), PaymentId: optional(o.Payment),
 		ProgrammeTitle: optional(o.Title), School: optional(o.School), Levies: o.Levies,
 	}
 	if o.Levies > 0 {

@@ -94,7 +94,7 @@ func Every(ctx context.Context, tx *postgres.Tx, s Span, f func(Numbered) error)
 
 // ByID is one transfer. ErrUnknown.
 func ByID(ctx context.Context, tx *postgres.Tx, tid id.Of[Transfer]) (Numbered, error) {
-	raw := tid.UUID()                                                           // which begins with the milliseconds of its time (RFC 9562 §5.7)
+	raw := tid.UUID() // which begins with the milliseconds of its time (RFC 9562 §5.7)
 	made := time.UnixMilli(int64(binary.BigEndian.Uint64(raw[:8]) >> 16)).UTC()
 	rows, err := postgres.Rows[numberedRow](ctx, tx, `SELECT `+entryColumns+`, e.index FROM transfer t
 		JOIN move m ON m.home = t.home AND m.transfer_id = t.id

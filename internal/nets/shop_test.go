@@ -1104,7 +1104,8 @@ func (s *shop) publish(t testing.TB) publication.ID {
 	t.Helper()
 	d, err := postgres.InTx(t.Context(), s.DB, func(tx *postgres.Tx) (publication.Document, error) {
 		return publication.Publish(t.Context(), tx, publication.Document{
-			Kind: publication.Report, TitleZH: "报告（虚构示例）", TitleEN: "Report (invented)", MediaType: "text/plain", Body: []byte("nothing happened"),
+			Kind: publication.Report, TitleZH: "报告（虚构示例）", TitleEN: "Report (invented)", MediaType: "application/json",
+			Body: []byte(`{"format":"shiyi.report/v1","kind":"progress","title_zh":"报告（虚构示例）","title_en":"Report (invented)","body_zh":"无","body_en":"Nothing"}`),
 		})
 	})
 	if err != nil {

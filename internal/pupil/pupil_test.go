@@ -100,16 +100,15 @@ func (o *office) new(n int) pupil.New {
 }
 
 // allow asks for access as the first administrator, and lets the second approve it.
-func (o *office) allow(t *testing.T, p pupil.ID, purpose pupil.Purpose) pupil.Request {
+func (o *office) allow(t *testing.T, p pupil.ID, purpose pupil.Purpose) {
 	t.Helper()
 	r, err := o.svc.Ask(t.Context(), o.first, p, purpose, "核对银行账号（虚构示例）")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err = o.svc.Decide(t.Context(), o.second, r.ID, pupil.Approved); err != nil {
+	if _, err = o.svc.Decide(t.Context(), o.second, r.ID, pupil.Approved); err != nil {
 		t.Fatal(err)
 	}
-	return r
 }
 
 func TestARecordIsReadByWhoeverSomebodyElseAllowedItForAWhile(t *testing.T) {
@@ -194,6 +193,30 @@ func TestNothingOfAPupilStandsInClearInTheDatabase(t *testing.T) {
 	}
 	if found == 0 {
 		t.Error("the search found not even the pseudonym")
+	}
+}
+
+func TestPupilsAreListedByProgrammeAndPage(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	for n := range 3 {
+		o.record(t, n)
+	}
+	for programme, want := range map[uuid.UUID]int{o.programme: 3, {}: 3, uuid.Max: 0} {
+		got := 0
+		for r := (page.Request{Limit: 2}); ; {
+			p, err := o.svc.Pupils(t.Context(), programme, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += len(p.Data)
+			if r.Cursor = p.Next; r.Cursor == "" {
+				break
+			}
+		}
+		if got != want {
+			t.Errorf("programme %s has %d pupils, want %d", programme, got, want)
+		}
 	}
 }
 

@@ -142,8 +142,8 @@ func list(ctx context.Context, tx *postgres.Tx, programme uuid.UUID, p page.Requ
 	if err != nil {
 		return page.Of[Pupil]{}, err
 	}
-	rows, err := postgres.Rows[pupilRow](ctx, tx, `SELECT * FROM pupil WHERE (? = ? OR programme_id = ?) AND id > ? ORDER BY id LIMIT ?`,
-		programme, uuid.Nil, programme, last, p.Size()+1)
+	rows, err := postgres.Rows[pupilRow](ctx, tx, `SELECT * FROM pupil WHERE (? OR programme_id = ?) AND id > ? ORDER BY id LIMIT ?`,
+		programme == uuid.Nil, programme, last, p.Size()+1)
 	if err != nil {
 		return page.Of[Pupil]{}, fmt.Errorf("list pupils: %w", err)
 	}

@@ -24,7 +24,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
-var orderings = flag.Int("orderings", 24, "how many orders of arrival of the seven events are tried, of each kind; 0 is all 5,040")
+var orderings = flag.Int("orderings", 12, "how many orders of arrival of the seven events are tried, of each kind; 0 is all 5,040")
 
 // told is an event as the provider sends it.
 type told struct{ body, signature string }
