@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/shiyi-market/shiyi/internal/application"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
@@ -167,6 +168,9 @@ func (s *shop) asked1(t testing.TB, g grant.Grant, approved bool) disbursement.I
 // fundDigest puts the digest of a thing into a body, where there is such a thing.
 func (s *shop) fundDigest(t testing.TB, body map[string]any, table, thing string) {
 	t.Helper()
+	if !utf8.ValidString(thing) {
+		return
+	}
 	var digest string
 	err := s.DB.SQL().QueryRowContext(t.Context(), `SELECT encode(digest, 'hex') FROM `+table+` WHERE id::text = $1`, thing).Scan(&digest)
 	switch {

@@ -745,7 +745,7 @@ func TestMain(m *testing.M) {
 // requests is how many the fuzzer sends: NETS_REQUESTS, or enough for a quick look.
 func requests(t testing.TB) int64 {
 	t.Helper()
-	const quick = 600
+	const quick = 300
 	text := os.Getenv("NETS_REQUESTS")
 	if text == "" {
 		return quick

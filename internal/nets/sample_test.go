@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/shiyi-market/shiyi/internal/id"
 )
 
 // caller is somebody, or nobody, who sends requests.
@@ -168,6 +170,10 @@ func (s *shop) body(t testing.TB, op *operation, who caller, f *firm, in map[str
 		if digest := s.digest(t, in["compensation_id"]); digest != "" {
 			body["digest"] = digest
 		}
+	case "recordPupil": // each in another programme
+		body["programme_id"] = id.New[shop](s.DB.Now()).String()
+	case "openDuty":
+		body["subject"] = id.New[shop](s.DB.Now()).String()
 	case "proposeGrant":
 		body["programme_id"] = s.funds(t).programme.String()
 	case "recordOtherMoney":

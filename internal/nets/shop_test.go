@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -562,6 +563,9 @@ func (s *shop) seal(t testing.TB) {
 // digest is that of a compensation or a correction, or "" when there is none of this name.
 func (s *shop) digest(t testing.TB, name string) (digest string) {
 	t.Helper()
+	if !utf8.ValidString(name) {
+		return ""
+	}
 	err := s.DB.SQL().QueryRowContext(t.Context(), `SELECT encode(digest, 'hex') FROM (SELECT id, digest FROM compensation UNION ALL SELECT id, digest FROM correction) x WHERE id::text = $1`, name).Scan(&digest)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		t.Fatalf("read a compensation: %v", err)
@@ -965,6 +969,8 @@ func (s *shop) missing(param string) string {
 		return "5/999"
 	case "code":
 		return "no.such_problem"
+	case "outflow":
+		return "999999"
 	}
 	return id.New[person](s.Clock.Now()).String()
 }
