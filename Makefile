@@ -50,7 +50,7 @@ test: ## everything that must hold: contract, lint, plan, the suite, races, fuzz
 WITH := .ci/with-redis go run ./internal/pgtest/withpg -- # a real Redis, and one PostgreSQL for all
 
 # What shares memory between goroutines and compiles in seconds (ADR 0018).
-RACED := outbound redisdb sandbox telemetry web
+RACED := outbound redisdb sandbox telemetry
 
 space := $(subst ,, )
 
