@@ -104,6 +104,8 @@ func insert(ctx context.Context, tx *postgres.Tx, p Pupil, s sealed) error {
 	switch {
 	case postgres.Violates(err, "pupil_region_fkey"):
 		return ErrPerson.At("/region", "known", "no such region")
+	case postgres.Violates(err, "pupil_programme_fkey"):
+		return ErrPerson.At("/programme_id", "known", "no such programme")
 	case err != nil:
 		return fmt.Errorf("record a pupil: %w", err)
 	}
