@@ -260,7 +260,7 @@ func TestWhatIsWrongWithARecordIsSaid(t *testing.T) {
 		"no name": func(n *pupil.New) { n.Name = " " }, "a long name": func(n *pupil.New) { n.Name = strings.Repeat("长", 61) },
 		"no number": func(n *pupil.New) { n.IDNumber = "" }, "a wrong check digit": func(n *pupil.New) { n.IDNumber = n.IDNumber[:17] + "A" },
 		"no guardian": func(n *pupil.New) { n.Guardian = "" }, "a consent of tomorrow": func(n *pupil.New) { n.ConsentOn = pgtest.Noon.AddDate(0, 0, 1) },
-		"a region that is not": func(n *pupil.New) { n.Region = "999999" },
+		"a region that is not":    func(n *pupil.New) { n.Region = "999999" },
 		"a programme that is not": func(n *pupil.New) { n.Programme = uuid.Max }, "a NUL": func(n *pupil.New) { n.Note = "a\x00b" },
 	} {
 		n := o.new(1)
