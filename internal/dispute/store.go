@@ -149,6 +149,30 @@ func due(ctx context.Context, tx *postgres.Tx, before time.Duration) ([]Dispute,
 	return withParts(ctx, tx, rows)
 }
 
+// stakeRow is an order's part in a dispute, with the state of that.
+type stakeRow struct {
+	Part  partRow `gorm:"embedded"`
+	State string
+}
+
+func stakes(ctx context.Context, tx *postgres.Tx, orders []order.Order) ([]Stake, error) {
+	homes, ids := make([]uuid.UUID, len(orders)), make([]uuid.UUID, len(orders))
+	for i, o := range orders {
+		homes[i], ids[i] = o.Merchant.UUID(), o.ID.UUID()
+	}
+	rows, err := postgres.Rows[stakeRow](ctx, tx, `SELECT p.*, d.state FROM unnest(?::uuid[], ?::uuid[]) AS x(m, o)
+		JOIN dispute_part p ON p.merchant_id = x.m AND p.order_id = x.o JOIN dispute d ON d.id = p.dispute_id ORDER BY d.heard_at, d.id`,
+		postgres.Array(homes), postgres.Array(ids))
+	if err != nil {
+		return nil, fmt.Errorf("read what is disputed of orders: %w", err)
+	}
+	all := make([]Stake, len(rows))
+	for i, r := range rows {
+		all[i] = Stake{r.Part.part(), State(r.State)}
+	}
+	return all, nil
+}
+
 // withParts reads the parts of these disputes.
 func withParts(ctx context.Context, tx *postgres.Tx, rows []disputeRow) ([]Dispute, error) {
 	all, ids, place := make([]Dispute, len(rows)), make([]uuid.UUID, len(rows)), map[uuid.UUID]int{}
