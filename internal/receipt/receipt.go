@@ -57,13 +57,26 @@ func saleOf(o order.Order) reference {
 	return reference{o.Merchant.UUID(), fund.Sale, o.ID.String()}
 }
 
-// refundOf is how a refund of an order is named in the book.
+// refundOf is how a refund of an order is named in the book. One that a buyer's bank took by a
+// dispute has another kind: see backOf.
 func refundOf(o order.Order, r order.Refund) reference {
 	return reference{o.Merchant.UUID(), fund.Refund, r.ID.String()}
 }
 
+// backOf is the transfer by which the money of a refund came back.
+func backOf(o order.Order, r order.Refund, book map[reference]proven) (proven, bool) {
+	ref := refundOf(o, r)
+	if back, ok := book[ref]; ok {
+		return back, true
+	}
+	ref.kind = fund.DisputeLost
+	back, ok := book[ref]
+	return back, ok
+}
+
 // transfers are all that the book must have of these orders, sales before
-// refunds. A maturing has the name of its sale, so that it is found with it.
+// refunds. A maturing has the name of its sale, and a lost dispute that of the refund which it
+// became, so that they are found with these.
 func transfers(orders []order.Order, refunds map[order.ID][]order.Refund) []reference {
 	var all []reference
 	for _, o := range orders {
@@ -138,7 +151,7 @@ func composeOrder(o order.Order, refunds []order.Refund, book map[reference]prov
 		w.Maturing = &entry
 	}
 	for i, b := range refunds {
-		back, ok := book[refundOf(o, b)]
+		back, ok := backOf(o, b, book)
 		if !ok {
 			return verify.ReceiptOrder{}, fmt.Errorf("refund %s of order %s is not in the book", b.ID, o.ID)
 		}

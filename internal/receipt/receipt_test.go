@@ -198,6 +198,39 @@ func TestARefundStandsOnTheReceiptAsANegative(t *testing.T) {
 	}
 }
 
+// lose has the buyer's bank take the second order's payment back for good.
+func (s *sold) lose(t *testing.T) uuid.UUID {
+	t.Helper()
+	part, payable, aside := ordered(10), ledger.Payable(s.homes[1]), ledger.Account("disputed:"+ordered(11).String())
+	const goods = money.Fen(33)
+	s.exec(t, `INSERT INTO order_refund (merchant_id, id, order_id, goods_fen, shipping_fen, reason, actor_id, at, lines)
+		VALUES ($1, $2, $3, $4, 0, 'dispute lost', $1, $5, '[]')`, s.homes[1], part, s.orders[1], int64(goods), s.db.Now())
+	s.book(t, ledger.Transfer{Home: s.homes[1], Kind: fund.Dispute, Ref: part.String(), Public: true, Moves: []ledger.Move{
+		{What: fund.Goods, From: payable, To: aside, Amount: goods.Li()}, fund.Hold(goods, false),
+	}})
+	s.book(t, ledger.Transfer{Home: s.homes[1], Kind: fund.DisputeLost, Ref: part.String(), Public: true, Moves: []ledger.Move{
+		{What: fund.Goods, From: aside, To: ledger.World("stripe"), Amount: goods.Li()}, fund.GiveUp(payable, goods),
+	}})
+	return part
+}
+
+// What a bank took back for good came back to the buyer, with its tenth: the receipt says so, and is proven.
+func TestALostDisputeStandsOnTheReceiptAsARefund(t *testing.T) {
+	t.Parallel()
+	s := newSold(t, order.Paid)
+	s.refund(t)
+	lost := s.lose(t)
+	s.drain(t)
+	r := s.receipt(t)
+	findings, err := verify.CheckReceipt(r, s.checker)
+	if err != nil || len(findings) != 4 {
+		t.Fatalf("%+v, %v", findings, err)
+	}
+	if r.ReturnedLi != -1033 || r.NetLevyLi != 8000 || r.RefundedFen != -1033 || len(r.Orders[1].Refunds) != 1 || r.Orders[1].Refunds[0].RefundID != lost.String() {
+		t.Errorf("receipt: %+v", r)
+	}
+}
+
 func TestOnlyTheBuyerHasAReceiptAndOnlyOfWhatWasPaid(t *testing.T) {
 	t.Parallel()
 	s := newSold(t, order.Placed)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -80,7 +81,8 @@ type ReceiptLine struct {
 	GoodsFen int64  `json:"goods_fen"` // of all, after discounts: at most Quantity × PriceFen
 }
 
-// ReceiptRefund is money that came back: its amounts are ≤ 0.
+// ReceiptRefund is money that came back, by a refund or because the buyer's bank took the
+// payment back for good: its amounts are ≤ 0.
 type ReceiptRefund struct {
 	RefundID    string    `json:"refund_id"`
 	RefundedAt  time.Time `json:"refunded_at"`
@@ -170,13 +172,13 @@ func CheckReceipt(r Receipt, log Log) ([]Finding, error) {
 		return nil
 	}
 	for _, o := range r.Orders {
-		f, err := o.Entry.check(log, KindSale, o.OrderID, o.Merchant.ID, r.PaidAt, Amounts{o.GoodsFen * 10, o.ShippingFen * 10, o.LevyLi, ""})
+		f, err := o.Entry.check(log, o.OrderID, o.Merchant.ID, r.PaidAt, Amounts{o.GoodsFen * 10, o.ShippingFen * 10, o.LevyLi, ""}, KindSale)
 		f.OrderID, f.Merchant = o.OrderID, o.Merchant.Name
 		if err := note(f, err); err != nil {
 			return findings, fmt.Errorf("order %s: %w", o.OrderID, err)
 		}
 		for _, b := range o.Refunds {
-			f, err := b.Entry.check(log, KindRefund, b.RefundID, o.Merchant.ID, b.RefundedAt, Amounts{-b.GoodsFen * 10, -b.ShippingFen * 10, -b.LevyLi, ""})
+			f, err := b.Entry.check(log, b.RefundID, o.Merchant.ID, b.RefundedAt, Amounts{-b.GoodsFen * 10, -b.ShippingFen * 10, -b.LevyLi, ""}, KindRefund, KindDisputeLost)
 			f.OrderID, f.RefundID, f.Merchant = o.OrderID, b.RefundID, o.Merchant.Name
 			if err := note(f, err); err != nil {
 				return findings, fmt.Errorf("refund %s: %w", b.RefundID, err)
@@ -196,11 +198,11 @@ func CheckReceipt(r Receipt, log Log) ([]Finding, error) {
 }
 
 // matured checks the maturing of an order, whose refunds are among the findings: those that
-// gave a tenth back before it left less to become free. What a bank took back meanwhile is on no receipt,
-// so that less than this may have matured.
+// gave a tenth back before it left less to become free. What a bank took back may have been free before,
+// and what it still asks about is on no receipt, so that less than this may have matured.
 func (o ReceiptOrder) matured(log Log, findings []Finding) (Finding, error) {
 	f := Finding{OrderID: o.OrderID, Merchant: o.Merchant.Name, Maturing: true}
-	leaf, err := o.Maturing.open(KindMature, o.OrderID, o.Merchant.ID)
+	leaf, err := o.Maturing.open(o.OrderID, o.Merchant.ID, KindMature)
 	if err == nil {
 		err = CheckTenth(leaf)
 	}
@@ -223,8 +225,9 @@ func (o ReceiptOrder) matured(log Log, findings []Finding) (Finding, error) {
 	return o.Maturing.prove(log, f)
 }
 
-// open reads an entry's leaf and opens its commitment: it is of this thing of this merchant's.
-func (e Entry) open(kind, name, merchant string) (Leaf, error) {
+// open reads an entry's leaf and opens its commitment: it is of this thing of this merchant's, and of
+// one of these kinds.
+func (e Entry) open(name, merchant string, kinds ...string) (Leaf, error) {
 	leaf, err := ParseLeaf([]byte(e.Leaf))
 	if err != nil {
 		return leaf, err
@@ -234,8 +237,8 @@ func (e Entry) open(kind, name, merchant string) (Leaf, error) {
 	switch {
 	case err != nil || len(salt) < shortest:
 		return leaf, fmt.Errorf("%w: salt %q", ErrReceipt, e.Salt)
-	case leaf.Kind != kind || e.Name != name || leaf.Ref != Commitment(kind, name, salt):
-		return leaf, fmt.Errorf("%w: the leaf is of another %s", ErrReceipt, kind)
+	case !slices.Contains(kinds, leaf.Kind) || e.Name != name || leaf.Ref != Commitment(leaf.Kind, name, salt):
+		return leaf, fmt.Errorf("%w: the leaf is of another %s", ErrReceipt, kinds[0])
 	case leaf.Home != merchant:
 		return leaf, fmt.Errorf("%w: the leaf is of merchant %s", ErrReceipt, leaf.Home)
 	}
@@ -243,8 +246,8 @@ func (e Entry) open(kind, name, merchant string) (Leaf, error) {
 }
 
 // check holds an entry of goods against what the receipt says of it.
-func (e Entry) check(log Log, kind, name, merchant string, at time.Time, want Amounts) (Finding, error) {
-	leaf, err := e.open(kind, name, merchant)
+func (e Entry) check(log Log, name, merchant string, at time.Time, want Amounts, kinds ...string) (Finding, error) {
+	leaf, err := e.open(name, merchant, kinds...)
 	if err != nil {
 		return Finding{}, err
 	}
