@@ -139,9 +139,15 @@ func (s *Service) keep(ctx context.Context, p Peer, now verify.Checkpoint, c ver
 	})
 }
 
-// newest are the newest cosignatures by the keys of their witnesses.
+// newest are the newest cosignatures by the keys of the witnesses whom we ask.
 func (s *Service) newest(ctx context.Context) (map[string]row, error) {
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (map[string]row, error) { return newest(ctx, tx, s.log.VerifierKey()) })
+	keys := make([]string, len(s.peers))
+	for i, p := range s.peers {
+		keys[i] = p.VKey
+	}
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (map[string]row, error) {
+		return newest(ctx, tx, s.log.VerifierKey(), keys)
+	})
 }
 
 // Checkpoint is the newest signed checkpoint with the cosignatures that it has by now.
@@ -161,22 +167,18 @@ func (s *Service) Checkpoint(ctx context.Context) ([]byte, error) {
 // Witnessed is the newest signed checkpoint that a witness has cosigned, with all cosignatures
 // that it has. ErrNone.
 func (s *Service) Witnessed(ctx context.Context) ([]byte, error) {
-	seen, err := s.newest(ctx)
-	if err != nil {
+	size, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (*int64, error) { return largest(ctx, tx, s.log.VerifierKey()) })
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	size := int64(-1)
-	for _, c := range seen {
-		size = max(size, c.Size)
-	}
-	if size < 0 {
+	case size == nil:
 		return nil, ErrNone
 	}
-	signed, err := s.log.CheckpointOf(ctx, size)
+	signed, err := s.log.CheckpointOf(ctx, *size)
 	if err != nil {
 		return nil, err
 	}
-	return s.with(ctx, signed, size)
+	return s.with(ctx, signed, *size)
 }
 
 // with adds the cosignatures as further signature lines, which readers who do not know the
