@@ -157,7 +157,10 @@ func (a *audit) report(out io.Writer) {
 	fmt.Fprintf(out, "Log %s: %d leaves (%d sealed), root %s\n", a.checkpoint.Origin, t.Leaves, t.Sealed, a.checkpoint.Root)
 	fmt.Fprintf(out, "  %d sales of %s yuan, exactly one tenth of each to the fund: %s yuan\n", t.Sales, yuan(t.SoldLi), yuan(t.LeviedLi))
 	fmt.Fprintf(out, "  %d refunds of %s yuan, with their tenth: %s yuan\n", t.Refunds, yuan(t.RefundedLi), yuan(t.ReturnedLi))
-	fmt.Fprintf(out, "  the education fund holds %s yuan, of which %s may still be returned\n", yuan(t.PendingLi+t.FreeLi+t.HeldLi), yuan(t.PendingLi))
+	fmt.Fprintf(out, "  the education fund holds %s yuan, of which %s may still be returned\n", yuan(t.PendingLi+t.FreeLi+t.HeldLi+t.CommittedLi), yuan(t.PendingLi))
+	if t.CommittedLi != 0 || t.SpentLi != 0 {
+		fmt.Fprintf(out, "  programmes were promised %s yuan of it, and were paid %s yuan\n", yuan(t.CommittedLi), yuan(t.SpentLi))
+	}
 	if a.quorum > 0 {
 		fmt.Fprintf(out, "At least %d of %d witnesses have cosigned it.\n", a.quorum, len(a.witnesses))
 	}

@@ -247,11 +247,16 @@ func TestTrace(t *testing.T) {
 			ofFund(l, verify.KindGrantPayment, verify.Committed+"g", verify.Programme+"school", 130)
 		}
 	})
+	const answer = `{"leaves":300,"orders":[{"order_id":"order-299","inflows":[{"position":{"n":1,"kind":"mature","index":295,"place":0,"from_li":100,"to_li":200},
+		"committed_li":20,"free_li":50,"parts_left_out":0,"parts":[{"from_li":100,"to_li":130,"late":false,"outflow":{"n":0,"kind":"grant_payment","index":297,"place":0,"from_li":0,"to_li":130}}]}]}]}`
+	same := p.write(t, "same.json", []byte(answer))
+	check(t, fails, "entry 295 is not on the receipt", "trace", "--key", p.key, "--dir", p.dir, "--answer", same, p.receipt)
 	p.matured(t, 295, "order-299")
 	check(t, holds, "free since entry 295, li 100 to 200", "trace", "--key", p.key, "--dir", p.dir, p.receipt)
 	check(t, holds, "0.030  to programme:school  (entry 297)", "trace", "--key", p.key, "--dir", p.dir, p.receipt)
 	check(t, holds, "0.020  promised", "trace", "--key", p.key, "--dir", p.dir, p.receipt)
 	check(t, holds, "0.050  free", "trace", "--key", p.key, "--dir", p.dir, p.receipt)
+	check(t, holds, "holds 29.470 yuan, of which 29.400 may still be returned\n  programmes were promised 0.020 yuan of it, and were paid 0.130 yuan", "log", "--key", p.key, "--dir", p.dir)
 	check(t, misused, "either", "trace", "--key", p.key, p.receipt)
 	check(t, misused, "one receipt", "trace", "--key", p.key, "--dir", p.dir)
 	text, err := os.ReadFile(p.receipt)
@@ -262,12 +267,11 @@ func TestTrace(t *testing.T) {
 	check(t, holds, "It holds", page, "--key", p.key)
 	check(t, holds, "0.030  to programme:school", "trace", "--key", p.key, "--dir", p.dir, page)
 
-	const answer = `{"leaves":300,"orders":[{"order_id":"order-299","inflows":[{"position":{"n":1,"kind":"mature","index":295,"place":0,"from_li":100,"to_li":200},
-		"committed_li":20,"free_li":50,"parts_left_out":0,"parts":[{"from_li":100,"to_li":130,"late":false,"outflow":{"n":0,"kind":"grant_payment","index":297,"place":0,"from_li":0,"to_li":130}}]}]}]}`
-	check(t, holds, "The shop says the same", "trace", "--key", p.key, "--dir", p.dir, "--answer", p.write(t, "same.json", []byte(answer)), p.receipt)
+	check(t, holds, "The shop says the same", "trace", "--key", p.key, "--dir", p.dir, "--answer", same, p.receipt)
 	for from, to := range map[string]string{
 		`"to_li":130,"late"`: `"to_li":131,"late"`, `"committed_li":20`: `"committed_li":10`, `"index":297`: `"index":296`, `"index":295`: `"index":294`,
 		`"parts_left_out":0`: `"parts_left_out":1`, `"late":false`: `"late":true`, `"leaves":300`: `"leaves":301`, `"n":1`: `"n":2`, `"orders":`: `"order":`,
+		`"order-299"`: `"order-298"`, `"inflows":[`: `"inflows":[{"position":{"n":0,"kind":"mature","index":294,"place":0,"from_li":0,"to_li":100}},`,
 	} {
 		other := p.write(t, "other.json", []byte(strings.Replace(answer, from, to, 1)))
 		check(t, fails, "DOES NOT HOLD", "trace", "--key", p.key, "--dir", p.dir, "--answer", other, p.receipt)

@@ -152,8 +152,11 @@ func (f *following) back(out io.Writer, o verify.ReceiptOrder) {
 			continue
 		}
 		when := "before it was free"
-		if one.Amounts.Fund == verify.FundFree {
+		switch one.Amounts.Fund {
+		case verify.FundFree:
 			when = "late: out of what was next to leave"
+		case verify.FundHeld:
+			when = "the buyer's bank took the payment back"
 		}
 		fmt.Fprintf(out, "    %s  returned, %s\n", yuan(-one.Amounts.Tenth), when)
 	}

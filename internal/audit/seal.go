@@ -275,9 +275,13 @@ func due(ctx context.Context, tx *postgres.Tx, all []Seal) (month, previous stri
 }
 
 // Check makes each seal again from the book and names the first thing in which one differs
-// from what was published; none is a right book. For `shiyi verify`.
+// from what was published; none is a right book. A document of a seal without its row would leave the
+// month open to whoever books: it is named, too. For `shiyi verify`.
 func Check(ctx context.Context, db *postgres.DB) ([]string, error) {
 	return postgres.View(ctx, db, func(tx *postgres.Tx) ([]string, error) {
+		if unkept, err := unsealed(ctx, tx); err != nil || len(unkept) > 0 {
+			return unkept, err
+		}
 		all, err := seals(ctx, tx)
 		if err != nil {
 			return nil, err
@@ -300,6 +304,9 @@ func Check(ctx context.Context, db *postgres.DB) ([]string, error) {
 			}
 			if what := said.differs(now); what != "" {
 				return []string{"the seal of " + s.Month + ": " + what}, nil
+			}
+			if !s.Until.Equal(said.Until) {
+				return []string{fmt.Sprintf("the seal of %s: until: sealed %s, the database refuses entries before %s", s.Month, said.Until, s.Until)}, nil
 			}
 			previous = hex.EncodeToString(s.Digest[:])
 		}

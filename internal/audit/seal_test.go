@@ -144,5 +144,9 @@ func TestAChangeInASealedMonthIsFound(t *testing.T) {
 	check(`UPDATE orders SET goods_fen = goods_fen - 1 WHERE id = (SELECT min(id::text)::uuid FROM orders)`, "")
 	check(`UPDATE transfer SET at = at + interval '1 s' WHERE id = (SELECT min(id::text)::uuid FROM transfer)`, "digest of the transfers")
 	check(`UPDATE transfer SET at = at - interval '1 s' WHERE id = (SELECT min(id::text)::uuid FROM transfer)`, "")
+	check(`ALTER TABLE period_seal DROP CONSTRAINT period_seal_is_a_month; UPDATE period_seal SET until = until - interval '1 month'`, "until")
+	check(`UPDATE period_seal SET until = until + interval '1 month'`, "")
+	check(`CREATE TABLE kept AS TABLE period_seal; DELETE FROM period_seal`, "not among the seals")
+	check(`INSERT INTO period_seal SELECT * FROM kept`, "")
 	check(`UPDATE publication SET body = convert_to(replace(convert_from(body, 'UTF8'), '"orders":6', '"orders":7'), 'UTF8'), digest = sha256(convert_to(replace(convert_from(body, 'UTF8'), '"orders":6', '"orders":7'), 'UTF8')) WHERE kind = 'seal'`, "another than was sealed")
 }

@@ -89,6 +89,20 @@ func logSize(ctx context.Context, tx *postgres.Tx) (int64, error) {
 	return r.Size, nil
 }
 
+// unsealed says which documents of seals no seal has.
+func unsealed(ctx context.Context, tx *postgres.Tx) ([]string, error) {
+	rows, err := postgres.Rows[struct{ ID uuid.UUID }](ctx, tx, `SELECT id FROM publication p
+		WHERE kind = ? AND NOT EXISTS (SELECT FROM period_seal s WHERE s.publication_id = p.id) ORDER BY id`, string(publication.Seal))
+	if err != nil {
+		return nil, fmt.Errorf("look for documents without a seal: %w", err)
+	}
+	all := make([]string, len(rows))
+	for i, r := range rows {
+		all[i] = fmt.Sprintf("document %s seals a month that is not among the seals", r.ID)
+	}
+	return all, nil
+}
+
 // published is the document of a seal; without bytes where it is gone.
 func published(ctx context.Context, tx *postgres.Tx, s Seal) (sealed, []byte, error) {
 	rows, err := postgres.Rows[struct{ Body []byte }](ctx, tx, `SELECT body FROM publication WHERE id = ?`, s.Document)

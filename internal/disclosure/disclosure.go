@@ -131,6 +131,13 @@ func (d Duty) year() (int, bool) {
 	return y, err == nil && d.Kind == Annual
 }
 
+// programme is what a duty is about, where that is a programme: an event may be about anything, in words.
+func (d Duty) programme() (uuid.UUID, bool) {
+	name, is := strings.CutPrefix(d.Subject, "programme:")
+	p, err := uuid.Parse(name)
+	return p, is && err == nil
+}
+
 // duties are those that a programme has brought about until now: one for each three months that it has
 // run or is running, and the final one.
 func (p Programme) duties(now time.Time) []Duty {

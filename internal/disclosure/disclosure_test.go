@@ -198,3 +198,25 @@ func TestAMajorEventIsDueThirtyDaysAfterIt(t *testing.T) {
 		}
 	}
 }
+
+// What an event is about may be said in words, whatever they begin with: the report on it is published.
+func TestAnEventIsReportedWhateverItIsAbout(t *testing.T) {
+	t.Parallel()
+	_, at := fundOf(t)
+	s := at("2025-05-20T10:00:00+08:00")
+	for _, subject := range []string{"programme:新校舍（虚构示例）", "year:2024", "programme:" + id.New[disclosure.Duty](pgtest.Noon).String()} {
+		d, err := s.Open(t.Context(), admin(), disclosure.Event{Subject: subject, Title: "停工（虚构示例）", HappenedOn: time.Date(2025, 5, 1, 4, 0, 0, 0, time.UTC)})
+		must(t, err)
+		words := text()
+		words.TitleZH = "停工\n（虚构示例）"
+		if d, err = s.Report(t.Context(), admin(), d.ID, words, request.Claim{}, nil); err != nil {
+			t.Errorf("%s: %v", subject, err)
+			continue
+		}
+		got, err := s.Snapshot(t.Context(), d.Document)
+		must(t, err)
+		if (got.Programme != nil) != (subject != "year:2024" && !strings.Contains(subject, "新")) || got.Year != nil {
+			t.Errorf("%s: %+v", subject, got)
+		}
+	}
+}

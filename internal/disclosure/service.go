@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/ledger"
@@ -143,11 +141,7 @@ func compose(ctx context.Context, tx *postgres.Tx, d Duty, text Text) (Snapshot,
 		s.Year = &impact
 		return s, err
 	}
-	if name, is := strings.CutPrefix(d.Subject, "programme:"); is {
-		programme, err := uuid.Parse(name)
-		if err != nil {
-			return s, fmt.Errorf("the subject of duty %s: %w", d.ID, err)
-		}
+	if programme, is := d.programme(); is {
 		paid, err := ledger.Of(ctx, tx, fund.Programme(programme))
 		s.Programme = &PaidFigures{programme, paid.Li()}
 		return s, err

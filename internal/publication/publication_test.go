@@ -79,6 +79,25 @@ func TestWhatWasPublishedIsProvenByItsDigest(t *testing.T) {
 	}
 }
 
+// The titles of notices have the names of payees and of schools in them, as they were typed.
+func TestATitleOfSeveralLinesIsPublishedInOne(t *testing.T) {
+	t.Parallel()
+	p := newPress(t)
+	d, err := postgres.InTx(t.Context(), p.db, func(tx *postgres.Tx) (publication.Document, error) {
+		return publication.Publish(t.Context(), tx, publication.Document{Kind: publication.Notice, TitleZH: "资助公示：\n某公司\r\n", TitleEN: "A grant:\tX\nY", MediaType: "text/plain", Body: []byte("x")})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.svc.Document(t.Context(), d.ID)
+	if err != nil || got.TitleZH != "资助公示： 某公司" || got.TitleEN != "A grant: X Y" || d.TitleZH != got.TitleZH {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if faults, err := publication.Check(t.Context(), p.db); err != nil || len(faults) != 0 {
+		t.Errorf("%v, %v", faults, err)
+	}
+}
+
 func TestDocumentsAreListedNewestFirstAndByKind(t *testing.T) {
 	t.Parallel()
 	p := newPress(t)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/page"
@@ -13,9 +14,10 @@ import (
 )
 
 // Publish publishes a document as part of tx: its row, and its leaf in the queue of the log.
-// The id and the time are given here. What may be published, and by whom, is the caller's to know.
+// The id and the time are given here, and a title of several lines becomes one. What may be published, and by whom, is the caller's to know.
 func Publish(ctx context.Context, tx *postgres.Tx, d Document) (Document, error) {
 	d.ID, d.At = id.New[Document](tx.Now), tx.Now
+	d.TitleZH, d.TitleEN = strings.Join(strings.Fields(d.TitleZH), " "), strings.Join(strings.Fields(d.TitleEN), " ")
 	leaf, err := d.leaf()
 	if err != nil {
 		return d, fmt.Errorf("make the leaf of a %s: %w", d.Kind, err)

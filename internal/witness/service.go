@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/outbound"
@@ -42,7 +43,8 @@ func New(db *postgres.DB, log *transparency.Service, peers []Peer, via http.Roun
 
 // Ask asks every witness that has not cosigned the newest checkpoint to do so, and returns how
 // many did. Nothing is asked within a transaction. One that does not answer, or refuses, is in
-// the error and keeps none of the others; it is asked again the next time.
+// the error and keeps none of the others; it is asked again the next time. All are asked at once, and what
+// they say is kept at once: who demands several of them is not shown what one has cosigned so far.
 func (s *Service) Ask(ctx context.Context) (int, error) {
 	if len(s.peers) == 0 {
 		return 0, nil
@@ -62,23 +64,25 @@ func (s *Service) Ask(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	cosigned, faults := 0, []error(nil)
-	for _, p := range s.peers {
+	said, faults := make([]verify.Cosignature, len(s.peers)), make([]error, len(s.peers))
+	var asked sync.WaitGroup
+	for i, p := range s.peers {
 		old, before := seen[p.VKey]
 		if before && old.Size >= now.Size {
 			continue
 		}
-		c, err := s.ask(ctx, p, old.Size, now, signed)
-		if err == nil {
-			err = s.keep(ctx, p, now, c)
-		}
-		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", p.known.Name(), err))
-			continue
-		}
-		cosigned++
+		asked.Go(func() {
+			c, err := s.ask(ctx, p, old.Size, now, signed)
+			if err != nil {
+				faults[i] = fmt.Errorf("%s: %w", p.known.Name(), err)
+				return
+			}
+			said[i] = c
+		})
 	}
-	return cosigned, errors.Join(faults...)
+	asked.Wait()
+	cosigned, err := s.keep(ctx, now, said)
+	return cosigned, errors.Join(append(faults, err)...)
 }
 
 // ask asks one witness. Where it knows another size than we think, it says so, and is asked
@@ -133,15 +137,33 @@ func (s *Service) post(ctx context.Context, url string, body []byte) (status int
 	return res.StatusCode, answer, err
 }
 
-func (s *Service) keep(ctx context.Context, p Peer, now verify.Checkpoint, c verify.Cosignature) error {
-	return postgres.Do(ctx, s.db, func(tx *postgres.Tx) error {
-		return insert(ctx, tx, row{Signer: s.log.VerifierKey(), Size: now.Size, Witness: p.VKey, Line: c.Line, CosignedAt: c.At, ReceivedAt: tx.Now})
+// keep keeps what was said of a checkpoint, by the places of the witnesses, and returns how many did.
+func (s *Service) keep(ctx context.Context, now verify.Checkpoint, said []verify.Cosignature) (int, error) {
+	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (int, error) {
+		cosigned := 0
+		for i, c := range said {
+			if c.Line == "" {
+				continue
+			}
+			r := row{Signer: s.log.VerifierKey(), Size: now.Size, Witness: s.peers[i].VKey, Line: c.Line, CosignedAt: c.At, ReceivedAt: tx.Now}
+			if err := insert(ctx, tx, r); err != nil {
+				return 0, err
+			}
+			cosigned++
+		}
+		return cosigned, nil
 	})
 }
 
-// newest are the newest cosignatures by the keys of their witnesses.
+// newest are the newest cosignatures by the keys of the witnesses whom we ask.
 func (s *Service) newest(ctx context.Context) (map[string]row, error) {
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (map[string]row, error) { return newest(ctx, tx, s.log.VerifierKey()) })
+	keys := make([]string, len(s.peers))
+	for i, p := range s.peers {
+		keys[i] = p.VKey
+	}
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (map[string]row, error) {
+		return newest(ctx, tx, s.log.VerifierKey(), keys)
+	})
 }
 
 // Checkpoint is the newest signed checkpoint with the cosignatures that it has by now.
@@ -161,22 +183,18 @@ func (s *Service) Checkpoint(ctx context.Context) ([]byte, error) {
 // Witnessed is the newest signed checkpoint that a witness has cosigned, with all cosignatures
 // that it has. ErrNone.
 func (s *Service) Witnessed(ctx context.Context) ([]byte, error) {
-	seen, err := s.newest(ctx)
-	if err != nil {
+	size, err := postgres.Read(ctx, s.db, func(tx *postgres.Tx) (*int64, error) { return largest(ctx, tx, s.log.VerifierKey()) })
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	size := int64(-1)
-	for _, c := range seen {
-		size = max(size, c.Size)
-	}
-	if size < 0 {
+	case size == nil:
 		return nil, ErrNone
 	}
-	signed, err := s.log.CheckpointOf(ctx, size)
+	signed, err := s.log.CheckpointOf(ctx, *size)
 	if err != nil {
 		return nil, err
 	}
-	return s.with(ctx, signed, size)
+	return s.with(ctx, signed, *size)
 }
 
 // with adds the cosignatures as further signature lines, which readers who do not know the

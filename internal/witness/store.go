@@ -32,9 +32,12 @@ func insert(ctx context.Context, tx *postgres.Tx, r row) error {
 	return nil
 }
 
-// newest are the newest cosignatures of a signer's checkpoints, by witness.
-func newest(ctx context.Context, tx *postgres.Tx, signer string) (map[string]row, error) {
-	rows, err := postgres.Rows[row](ctx, tx, `SELECT DISTINCT ON (witness) * FROM cosignature WHERE signer = ? ORDER BY witness, size DESC`, signer)
+// newest are the newest cosignatures of a signer's checkpoints by these witnesses: one look into the
+// index for each, however many there are.
+func newest(ctx context.Context, tx *postgres.Tx, signer string, witnesses []string) (map[string]row, error) {
+	rows, err := postgres.Rows[row](ctx, tx, `SELECT c.* FROM unnest(?::text[]) AS w(witness)
+		CROSS JOIN LATERAL (SELECT * FROM cosignature c WHERE c.witness = w.witness AND c.signer = ? ORDER BY c.size DESC LIMIT 1) c`,
+		postgres.Array(witnesses), signer)
 	if err != nil {
 		return nil, fmt.Errorf("read the newest cosignatures: %w", err)
 	}
@@ -43,6 +46,15 @@ func newest(ctx context.Context, tx *postgres.Tx, signer string) (map[string]row
 		all[r.Witness] = r
 	}
 	return all, nil
+}
+
+// largest is the size of a signer's newest checkpoint that anybody has cosigned; nil where there is none.
+func largest(ctx context.Context, tx *postgres.Tx, signer string) (*int64, error) {
+	r, err := postgres.Row[struct{ Size *int64 }](ctx, tx, `SELECT max(size) AS size FROM cosignature WHERE signer = ?`, signer)
+	if err != nil {
+		return nil, fmt.Errorf("find the newest cosigned checkpoint: %w", err)
+	}
+	return r.Size, nil
 }
 
 // linesOf are the cosignatures of one checkpoint.

@@ -244,6 +244,31 @@ func TestEachNewCheckpointIsCosignedAndShown(t *testing.T) {
 	}
 }
 
+// Who demands two witnesses is not shown a checkpoint of which the second is still being asked.
+func TestACheckpointIsShownWithAllWhoCosignedIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "one.example", "two.example", "silent.example")
+	b.peers["silent.example"].answer = func(w http.ResponseWriter) bool { w.WriteHeader(http.StatusBadGateway); return true }
+	for _, name := range []string{"one.example", "two.example"} {
+		b.peers[name].answer = func(http.ResponseWriter) bool {
+			signed, err := b.svc.Witnessed(t.Context())
+			if err == nil {
+				err = verify.Quorum(signed, b.witnesses(t), 2)
+			}
+			if err != nil && !errors.Is(err, witness.ErrNone) {
+				t.Error(err)
+			}
+			return false
+		}
+	}
+	for range 3 {
+		b.grow(t, 2)
+		if n, err := b.svc.Ask(t.Context()); n != 2 || err == nil {
+			t.Errorf("%d cosigned, %v", n, err)
+		}
+	}
+}
+
 func TestAWitnessThatKnowsAnotherSizeIsAskedFromThere(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "one.example")

@@ -121,6 +121,11 @@ func TestReceiptBearsNoChange(t *testing.T) {
 		{"no proof", func(r *verify.Receipt) { r.Orders[0].Entry.Proof = "" }, verify.ErrProof},
 		{"a state", func(r *verify.Receipt) { r.Orders[0].Entry.State = "trust me" }, verify.ErrReceipt},
 		{"a sale for a refund", func(r *verify.Receipt) { r.Orders[0].Refunds[0].Entry = r.Orders[1].Entry }, verify.ErrReceipt},
+		{"what a bank only asks about for a refund", func(r *verify.Receipt) {
+			e := &r.Orders[0].Refunds[0].Entry
+			e.Leaf = strings.Replace(strings.Replace(e.Leaf, "kind refund", "kind dispute", 1),
+				verify.Commitment(verify.KindRefund, e.Name, []byte("0123456789abcdef")), verify.Commitment(verify.KindDispute, e.Name, []byte("0123456789abcdef")), 1)
+		}, verify.ErrReceipt},
 		{"a refund's amount", func(r *verify.Receipt) {
 			r.Orders[0].Refunds[0].GoodsFen, r.Orders[0].Refunds[0].LevyLi = -999, -999
 			r.RefundedFen, r.ReturnedLi, r.NetLevyLi = -1099, -1099, 7934

@@ -120,17 +120,24 @@ func ParseTraceAnswer(b []byte) (TraceAnswer, error) {
 }
 
 // Compare holds an answer against what was followed, through as many leaves as the answer
-// tells of. All that differs is in the error, as ErrTrace.
+// tells of. All that differs is in the error, as ErrTrace; so is an inflow that is not on the
+// receipt, but for what a won dispute put back, of which no receipt has a proof.
 func (a TraceAnswer) Compare(traced []Traced) error {
-	told := map[int64]AnsweredFlow{}
+	type place struct {
+		order string
+		index int64
+	}
+	told := map[place]AnsweredFlow{}
 	for _, o := range a.Orders {
 		for _, f := range o.Inflows {
-			told[f.Position.Index] = f
+			told[place{o.OrderID, f.Position.Index}] = f
 		}
 	}
 	var differences []error
 	for _, one := range traced {
-		f, ok := told[one.Inflow.Index]
+		at := place{one.OrderID, one.Inflow.Index}
+		f, ok := told[at]
+		delete(told, at)
 		switch {
 		case !ok:
 			differences = append(differences, fmt.Errorf("%w: order %s: entry %d is not in the answer", ErrTrace, one.OrderID, one.Inflow.Index))
@@ -141,6 +148,11 @@ func (a TraceAnswer) Compare(traced []Traced) error {
 				ErrTrace, one.OrderID, f.CommittedLi, f.FreeLi, one.Committed.Li(), one.Free.Li()))
 		default:
 			differences = append(differences, one.compare(f))
+		}
+	}
+	for at, f := range told {
+		if f.Position.Kind != KindDisputeWon {
+			differences = append(differences, fmt.Errorf("%w: order %s: entry %d is not on the receipt: get the receipt again", ErrTrace, at.order, at.index))
 		}
 	}
 	return errors.Join(differences...)
