@@ -385,6 +385,36 @@ func TestOnlyAdministratorsInPersonSign(t *testing.T) {
 	wants(t, "who is called like the payee", err, grant.ErrOwn)
 }
 
+// TestARoleThatIsTakenMeanwhileIsGone takes a role and lets who has it sign before that is over: he
+// waits, and then must see what he waited for.
+func TestARoleThatIsTakenMeanwhileIsGone(t *testing.T) {
+	t.Parallel()
+	d, ctx := open(t, 1000, 1000), t.Context()
+	g := d.propose(t, d.a, terms(d.programme, 100))
+	taking, err := pgtest.Owner(t, d.DB).BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taking.Rollback() }()
+	for _, statement := range []string{`SELECT FROM account WHERE id = $1 FOR UPDATE`, `DELETE FROM role_grant WHERE account_id = $1`} {
+		if _, err := taking.ExecContext(ctx, statement, d.b.Account.UUID()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signed := make(chan error, 1)
+	go func() {
+		_, err := d.approve(t, d.b, g)
+		signed <- err
+	}()
+	for waits := false; !waits && err == nil && len(signed) == 0; {
+		err = taking.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE transactionid = pg_current_xact_id()::xid AND NOT granted)`).Scan(&waits)
+	}
+	if err := errors.Join(err, taking.Commit()); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, "whose role was taken while he signed", <-signed, identity.ErrForbidden)
+}
+
 func TestAbsurdTermsAreRefused(t *testing.T) {
 	t.Parallel()
 	d := open(t, 1000, 1000)
