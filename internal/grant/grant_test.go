@@ -281,6 +281,33 @@ func TestAnObjectionStopsAGrantUntilItIsAnswered(t *testing.T) {
 	}
 }
 
+func TestWhoGotAPartInAGrantSinceAnswersNoObjectionToIt(t *testing.T) {
+	t.Parallel()
+	d, ctx := open(t, 1000, 1000), t.Context()
+	e := d.Administrator(t, "eve")
+	g, err := d.approve(t, d.b, d.propose(t, d.a, terms(d.programme, 400)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := d.Objections.File(ctx, g.Period, "校长是管理员的亲属")
+	if err == nil {
+		_, err = d.Grants.Declare(ctx, d.c, g.ID, true, "校长为本人亲属")
+	}
+	if err == nil {
+		_, err = d.approve(t, e, g)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, who := range map[string]identity.Caller{"who is related to the payee": d.c, "who approved second": e} {
+		_, err := d.Objections.Answer(ctx, who, o.ID, false, "不属实")
+		wants(t, name+" answers", err, objection.ErrInvolved)
+	}
+	if _, err := d.Objections.Answer(ctx, d.Administrator(t, "fay"), o.ID, false, "经核实已回避"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestApprovalsExpire(t *testing.T) {
 	t.Parallel()
 	d := open(t, 1000, 1000)
