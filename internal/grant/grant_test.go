@@ -342,6 +342,11 @@ func TestARelatedPartyNeedsASecondApproval(t *testing.T) {
 	}
 	d.signIn(t)
 	what := terms(d.programme, 100)
+	what.Payee.Name = "\u3000磨坊 "
+	if g := d.propose(t, d.a, what); len(g.Relations) != 1 || g.Payee.Name != "磨坊" {
+		t.Errorf("an enterprise of the shop hides behind blanks: %+v", g)
+	}
+	what = terms(d.programme, 100)
 	what.Payee.USCC = shoptest.USCC(7)
 	g := d.propose(t, d.a, what)
 	if len(g.Relations) != 1 || g.Relations[0].Kind != "enterprise" {

@@ -40,6 +40,7 @@ func (s *Service) Propose(ctx context.Context, caller identity.Caller, t Terms) 
 		if err != nil {
 			return Grant{}, err
 		}
+		t.Payee.Name, t.Payee.Account = strings.TrimSpace(t.Payee.Name), strings.TrimSpace(t.Payee.Account)
 		if err := t.check(p); err != nil {
 			return Grant{}, err
 		}
