@@ -202,6 +202,8 @@ func TestWhatIsNotNeededIsFreeAgainAndWhatIsNotUsedComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.holds(t, 350, 100, 550)
+	_, err = d.Disbursements.RecordReturn(ctx, d.a, g.ID, 50, "再记一次", " BANK-9")
+	wants(t, "what came back is recorded again", err, disbursement.ErrReturned)
 	photo := d.File(t, d.a.Account.UUID(), "书架到校")
 	m = d.ask(t, d.a, g, 2, photo)
 	wants(t, "more than is left is paid", d.pass(t, d.b, m), disbursement.ErrCommitted)
