@@ -76,8 +76,11 @@ func insert(ctx context.Context, tx *postgres.Tx, d Disbursement) error {
 		r.Instalment = &d.Instalment
 	}
 	err := postgres.On[row](tx).Create(ctx, r)
-	if postgres.Violates(err, "disbursement_one_for_an_instalment") {
+	switch {
+	case postgres.Violates(err, "disbursement_one_for_an_instalment"):
 		return ErrTwice
+	case postgres.Violates(err, "disbursement_comes_back_once"):
+		return ErrReturned
 	}
 	for i, e := range d.Evidence {
 		if err == nil {
