@@ -6,7 +6,6 @@ package fund
 
 import (
 	"context"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -76,8 +75,8 @@ func Mature(merchant uuid.UUID, order string, left money.Fen) ledger.Transfer {
 // Matured reports whether an order's levy has matured. The book is the record of it:
 // who holds the order's lock knows that it stays so.
 func Matured(ctx context.Context, tx *postgres.Tx, merchant uuid.UUID, order string) (bool, error) {
-	entries, err := ledger.Entries(ctx, tx, []ledger.Reference{{Home: merchant, Ref: order}})
-	return slices.ContainsFunc(entries, func(e ledger.Entry) bool { return e.Kind == Maturing }), err
+	entries, err := ledger.Entries(ctx, tx, []ledger.Reference{{Home: merchant, Kind: Maturing, Ref: order}})
+	return len(entries) > 0, err
 }
 
 // Hold is the move that sets the tenth of disputed goods aside.

@@ -38,8 +38,7 @@ func Book(ctx context.Context, tx *postgres.Tx, transfers []Transfer) error {
 	return transparency.Append(ctx, tx, leaves)
 }
 
-// Entries are the transfers of one home with these references, whatever their
-// kind, oldest first.
+// Entries are the transfers with these names that there are, oldest first.
 func Entries(ctx context.Context, tx *postgres.Tx, refs []Reference) ([]Entry, error) {
 	return entries(ctx, tx, refs)
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/shiyi-market/shiyi/internal/transparency"
 )
 
-// Reference says which transfers are meant: those of a home about one thing.
+// Reference names a transfer: there is one of a kind of a home about one thing.
 type Reference struct {
-	Home uuid.UUID
-	Ref  string
+	Home      uuid.UUID
+	Kind, Ref string
 }
 
 // insert writes transfers and moves in one statement: both or neither.
@@ -93,15 +93,15 @@ type entryRow struct {
 const entryColumns = `t.home, t.id, t.kind, t.ref, t.at, t.public, t.salt, t.digest, t.moves, m.what, m.source, m.target, m.amount_li`
 
 func entries(ctx context.Context, tx *postgres.Tx, refs []Reference) ([]Entry, error) {
-	homes, names := make([]uuid.UUID, len(refs)), make([]string, len(refs))
+	homes, kinds, names := make([]uuid.UUID, len(refs)), make([]string, len(refs)), make([]string, len(refs))
 	for i, r := range refs {
-		homes[i], names[i] = r.Home, r.Ref
+		homes[i], kinds[i], names[i] = r.Home, r.Kind, r.Ref
 	}
 	rows, err := postgres.Rows[entryRow](ctx, tx, `SELECT `+entryColumns+`
-		FROM unnest(?::uuid[], ?::text[]) AS x(home, ref)
-		JOIN transfer t ON t.home = x.home AND t.ref = x.ref
+		FROM unnest(?::uuid[], ?::text[], ?::text[]) AS x(home, kind, ref)
+		JOIN transfer t ON t.home = x.home AND t.kind = x.kind AND t.ref = x.ref
 		JOIN move m ON m.home = t.home AND m.transfer_id = t.id
-		ORDER BY t.at, t.home, t.id, m.n`, postgres.Array(homes), postgres.Array(names))
+		ORDER BY t.at, t.home, t.id, m.n`, postgres.Array(homes), postgres.Array(kinds), postgres.Array(names))
 	if err != nil {
 		return nil, fmt.Errorf("read transfers: %w", err)
 	}

@@ -488,7 +488,7 @@ func (s *shop) fee(t testing.TB) id.Of[ledger.Transfer] {
 		t.Fatalf("book a fee: %v", err)
 	}
 	booked, err := postgres.Read(t.Context(), s.DB, func(tx *postgres.Tx) ([]ledger.Entry, error) {
-		return ledger.Entries(t.Context(), tx, []ledger.Reference{{Home: ledger.FundHome, Ref: ref}})
+		return ledger.Entries(t.Context(), tx, []ledger.Reference{{Home: ledger.FundHome, Kind: "provider_fee", Ref: ref}})
 	})
 	if err != nil || len(booked) != 1 {
 		t.Fatalf("find a fee: %d, %v", len(booked), err)

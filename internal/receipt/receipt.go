@@ -7,8 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"github.com/google/uuid"
-
 	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/fund"
@@ -52,41 +50,45 @@ type came struct {
 	disputes []dispute.Stake
 }
 
-// reference names a transfer of the book: a sale by its order, a refund by its own id, a dispute by the
-// order's part in it.
-type reference struct {
-	home uuid.UUID
-	kind string
-	name string
-}
-
 // saleOf is how the sale of an order is named in the book.
-func saleOf(o order.Order) reference {
-	return reference{o.Merchant.UUID(), fund.Sale, o.ID.String()}
+func saleOf(o order.Order) ledger.Reference {
+	return ledger.Reference{Home: o.Merchant.UUID(), Kind: fund.Sale, Ref: o.ID.String()}
 }
 
-// refundOf is how a refund of an order is named in the book.
-func refundOf(o order.Order, r order.Refund) reference {
-	return reference{o.Merchant.UUID(), fund.Refund, r.ID.String()}
+// maturingOf is how the end of an order's return window is named there.
+func maturingOf(o order.Order) ledger.Reference {
+	return ledger.Reference{Home: o.Merchant.UUID(), Kind: fund.Maturing, Ref: o.ID.String()}
 }
 
-// disputeOf is how the beginning or an end of a dispute is named in the book.
-func disputeOf(d dispute.Stake, kind string) reference {
-	return reference{d.Merchant.UUID(), kind, d.ID.String()}
+// refundOf is how a refund of an order is named there.
+func refundOf(o order.Order, r order.Refund) ledger.Reference {
+	return ledger.Reference{Home: o.Merchant.UUID(), Kind: fund.Refund, Ref: r.ID.String()}
 }
 
-// transfers are all that the book must have of these orders, sales before what
-// came back. A maturing has the name of its sale, and the end of a dispute that of its beginning, so that they are
-// found with them.
-func transfers(orders []order.Order, back map[order.ID]came) []reference {
-	var all []reference
+// disputeOf is how the beginning or an end of a dispute is named there.
+func disputeOf(d dispute.Stake, kind string) ledger.Reference {
+	return ledger.Reference{Home: d.Merchant.UUID(), Kind: kind, Ref: d.ID.String()}
+}
+
+// endOf is the kind of a dispute's end, false while it has none.
+func endOf(d dispute.Stake) (string, bool) {
+	kind, ended := map[dispute.State]string{dispute.Won: fund.DisputeWon, dispute.Lost: fund.DisputeLost}[d.State]
+	return kind, ended
+}
+
+// transfers are all that the book must have of these orders, and their maturings, which it has in time.
+func transfers(orders []order.Order, back map[order.ID]came) []ledger.Reference {
+	var all []ledger.Reference
 	for _, o := range orders {
-		all = append(all, saleOf(o))
+		all = append(all, saleOf(o), maturingOf(o))
 		for _, r := range back[o.ID].refunds {
 			all = append(all, refundOf(o, r))
 		}
 		for _, d := range back[o.ID].disputes {
 			all = append(all, disputeOf(d, fund.Dispute))
+			if kind, ended := endOf(d); ended {
+				all = append(all, disputeOf(d, kind))
+			}
 		}
 	}
 	return all
@@ -112,7 +114,7 @@ func (p proven) wire() verify.Entry {
 
 // compose makes the receipt of a paid checkout. A transfer that the book lacks is
 // an error: it would mean that something was sold and not booked.
-func compose(c order.Checkout, back map[order.ID]came, book map[reference]proven) (verify.Receipt, error) {
+func compose(c order.Checkout, back map[order.ID]came, book map[ledger.Reference]proven) (verify.Receipt, error) {
 	r := verify.Receipt{
 		Format: verify.ReceiptFormat, CheckoutID: c.ID.String(), PaidAt: c.PaidAt.UTC(),
 		GoodsFen: int64(c.Goods), ShippingFen: int64(c.Shipping), TotalFen: int64(c.Goods + c.Shipping),
@@ -140,7 +142,7 @@ func compose(c order.Checkout, back map[order.ID]came, book map[reference]proven
 	return r, nil
 }
 
-func composeOrder(o order.Order, back came, book map[reference]proven) (verify.ReceiptOrder, error) {
+func composeOrder(o order.Order, back came, book map[ledger.Reference]proven) (verify.ReceiptOrder, error) {
 	sale, ok := book[saleOf(o)]
 	if !ok {
 		return verify.ReceiptOrder{}, fmt.Errorf("order %s is paid, and its sale is not in the book", o.ID)
@@ -157,7 +159,7 @@ func composeOrder(o order.Order, back came, book map[reference]proven) (verify.R
 			Quantity: l.Quantity, PriceFen: int64(l.Price), GoodsFen: int64(l.Total),
 		}
 	}
-	if freed, ok := book[reference{o.Merchant.UUID(), fund.Maturing, o.ID.String()}]; ok {
+	if freed, ok := book[maturingOf(o)]; ok {
 		entry := freed.wire()
 		w.Maturing = &entry
 	}
@@ -181,7 +183,7 @@ func composeOrder(o order.Order, back came, book map[reference]proven) (verify.R
 	return w, nil
 }
 
-func composeDispute(d dispute.Stake, book map[reference]proven) (verify.ReceiptDispute, error) {
+func composeDispute(d dispute.Stake, book map[ledger.Reference]proven) (verify.ReceiptDispute, error) {
 	opened, ok := book[disputeOf(d, fund.Dispute)]
 	if !ok {
 		return verify.ReceiptDispute{}, fmt.Errorf("dispute %s of order %s is not in the book", d.ID, d.Order)
@@ -190,7 +192,7 @@ func composeDispute(d dispute.Stake, book map[reference]proven) (verify.ReceiptD
 		DisputeID: d.ID.String(), State: verify.DisputeOpen, OpenedAt: opened.entry.At,
 		GoodsFen: int64(d.Goods), ShippingFen: int64(d.Shipping), LevyLi: int64(levied(opened.entry)), Opened: opened.wire(),
 	}
-	kind, ended := map[dispute.State]string{dispute.Won: fund.DisputeWon, dispute.Lost: fund.DisputeLost}[d.State]
+	kind, ended := endOf(d)
 	if !ended {
 		return w, nil
 	}

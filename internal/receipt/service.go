@@ -124,12 +124,8 @@ func (s *Service) Tell(ctx context.Context, event string) error {
 
 // prove finds the transfers in the book, and each of them in the log. What the
 // book lacks is missing.
-func (s *Service) prove(ctx context.Context, tx *postgres.Tx, wanted []reference) (map[reference]proven, error) {
-	refs := make([]ledger.Reference, len(wanted))
-	for i, w := range wanted {
-		refs[i] = ledger.Reference{Home: w.home, Ref: w.name}
-	}
-	entries, err := ledger.Entries(ctx, tx, refs)
+func (s *Service) prove(ctx context.Context, tx *postgres.Tx, wanted []ledger.Reference) (map[ledger.Reference]proven, error) {
+	entries, err := ledger.Entries(ctx, tx, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -141,9 +137,9 @@ func (s *Service) prove(ctx context.Context, tx *postgres.Tx, wanted []reference
 	if err != nil {
 		return nil, err
 	}
-	book := make(map[reference]proven, len(entries))
+	book := make(map[ledger.Reference]proven, len(entries))
 	for i, e := range entries {
-		book[reference{e.Home, e.Kind, e.Ref}] = proven{e, proofs[i]}
+		book[ledger.Reference{Home: e.Home, Kind: e.Kind, Ref: e.Ref}] = proven{e, proofs[i]}
 	}
 	return book, nil
 }
