@@ -85,6 +85,23 @@ func TestAnApplicationIsDecidedByOthersThanWhoFiledAndAssessedIt(t *testing.T) {
 	}
 }
 
+func TestOtherMoneyIsOfEachProgrammeOnce(t *testing.T) {
+	t.Parallel()
+	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
+	a := s.Administrator(t, "ann")
+	p, err := s.Programmes.Record(ctx, a, shoptest.Plan("运动场（虚构示例）"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := programme.OtherMoney{Amount: 100, Source: "社会捐赠（虚构示例）", Shared: []programme.ID{p.ID, p.ID}}
+	_, err = s.Programmes.AddOther(ctx, a, o)
+	wants(t, "a programme twice", err, programme.ErrMoney)
+	o.Shared = o.Shared[:1]
+	if _, err = s.Programmes.AddOther(ctx, a, o); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnObjectionThatIsUpheldDeclinesAnApplication(t *testing.T) {
 	t.Parallel()
 	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
