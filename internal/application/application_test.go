@@ -56,6 +56,9 @@ func TestAnApplicationIsDecidedByOthersThanWhoFiledAndAssessedIt(t *testing.T) {
 	}
 	_, err = s.Applications.Decline(ctx, neighbour, made.ID, "不符")
 	wants(t, "another county's official withdraws", err, application.ErrUnknown)
+	seer := s.Person(t, "seer", identity.Grant{Role: identity.County, Region: "152528"}, identity.Grant{Role: identity.Auditor})
+	_, err = s.Applications.Decline(ctx, seer, made.ID, "不符")
+	wants(t, "another county's official who sees it as an auditor declines", err, identity.ErrForbidden)
 	_, err = s.Applications.Assess(ctx, a, made.ID, 99, "自评")
 	wants(t, "who filed it assesses", err, application.ErrOwn)
 	_, err = s.Applications.Publish(ctx, b, made.ID)
