@@ -41,8 +41,11 @@ func (a *App) Serve(ctx context.Context, out io.Writer) (err error) {
 	if err := a.services.Publications.Announce(ctx, policy); err != nil {
 		return fmt.Errorf("publish the rules: %w", err)
 	}
-	if err := a.services.Pupils.Settle(ctx); err != nil {
+	switch shut, err := a.services.Pupils.Settle(ctx); {
+	case err != nil:
 		return fmt.Errorf("settle the pupils' records: %w", err)
+	case shut > 0:
+		a.log.LogAttrs(ctx, slog.LevelError, "no configured secret opens some pupils' records: is one missing in PUPIL_OLD_KEYS?", slog.Int("records", shut))
 	}
 	w, err := a.newWorker()
 	if err != nil {

@@ -56,6 +56,9 @@ func TestAnApplicationIsDecidedByOthersThanWhoFiledAndAssessedIt(t *testing.T) {
 	}
 	_, err = s.Applications.Decline(ctx, neighbour, made.ID, "不符")
 	wants(t, "another county's official withdraws", err, application.ErrUnknown)
+	seer := s.Person(t, "seer", identity.Grant{Role: identity.County, Region: "152528"}, identity.Grant{Role: identity.Auditor})
+	_, err = s.Applications.Decline(ctx, seer, made.ID, "不符")
+	wants(t, "another county's official who sees it as an auditor declines", err, identity.ErrForbidden)
 	_, err = s.Applications.Assess(ctx, a, made.ID, 99, "自评")
 	wants(t, "who filed it assesses", err, application.ErrOwn)
 	_, err = s.Applications.Publish(ctx, b, made.ID)
@@ -82,6 +85,23 @@ func TestAnApplicationIsDecidedByOthersThanWhoFiledAndAssessedIt(t *testing.T) {
 	wants(t, "who assessed it accepts", err, application.ErrOwn)
 	if n := pgtest.AtOnce(t, 4, func(int) error { _, err := s.Applications.Accept(ctx, c, made.ID); return err }, application.ErrState); n != 1 {
 		t.Errorf("accepted %d times at once", n)
+	}
+}
+
+func TestOtherMoneyIsOfEachProgrammeOnce(t *testing.T) {
+	t.Parallel()
+	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
+	a := s.Administrator(t, "ann")
+	p, err := s.Programmes.Record(ctx, a, shoptest.Plan("运动场（虚构示例）"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := programme.OtherMoney{Amount: 100, Source: "社会捐赠（虚构示例）", Shared: []programme.ID{p.ID, p.ID}}
+	_, err = s.Programmes.AddOther(ctx, a, o)
+	wants(t, "a programme twice", err, programme.ErrMoney)
+	o.Shared = o.Shared[:1]
+	if _, err = s.Programmes.AddOther(ctx, a, o); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -177,7 +177,7 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, aid ID, op
 			return a, err
 		case !a.sees(caller):
 			return Application{}, ErrUnknown
-		case !caller.Is(identity.FundAdmin) && operation != declining:
+		case !caller.Is(identity.FundAdmin) && (operation != declining || !a.withdraws(caller)):
 			return Application{}, identity.ErrForbidden
 		}
 		if err := f(tx, &a); err != nil {

@@ -150,16 +150,20 @@ func (c *Correction) document(wrong ledger.Numbered) (publication.Document, erro
 		To     ledger.Account `json:"to"`
 		Amount int64          `json:"amount_li"`
 	}
+	var leaf *int64
+	if wrong.Index >= 0 {
+		leaf = &wrong.Index
+	}
 	told := struct {
 		Format   string    `json:"format"`
 		Wrong    uuid.UUID `json:"transfer"`
 		Kind     string    `json:"kind"`
 		At       time.Time `json:"booked_at"`
-		Leaf     int64     `json:"leaf"`
+		Leaf     *int64    `json:"leaf,omitempty"` // none while it waits for the log
 		ReasonZH string    `json:"reason_zh"`
 		ReasonEN string    `json:"reason_en"`
 		Moves    []move    `json:"moves"` // as they are booked now; none where the transfer was not public
-	}{"shiyi.correction/v1", c.Wrong, wrong.Kind, wrong.At, wrong.Index, c.ReasonZH, c.ReasonEN, []move{}}
+	}{"shiyi.correction/v1", c.Wrong, wrong.Kind, wrong.At, leaf, c.ReasonZH, c.ReasonEN, []move{}}
 	if wrong.Public {
 		for _, m := range c.transfer(wrong).Moves {
 			told.Moves = append(told.Moves, move{m.What, m.From, m.To, int64(m.Amount)})

@@ -107,6 +107,22 @@ func TestACorrectionIsProposedByOneAndApprovedByAnAuditor(t *testing.T) {
 	}
 }
 
+func TestTheNoteOfACorrectionNamesNoLeafThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	s := shoptest.New(t, shoptest.Options{})
+	must(t, postgres.Do(t.Context(), s.DB, func(tx *postgres.Tx) error {
+		return ledger.Book(t.Context(), tx, []ledger.Transfer{{Home: ledger.FundHome, Kind: "provider_fee", Ref: "wrong", Public: true, Moves: right(60)}})
+	}))
+	desk := correction.New(s.DB)
+	c, err := desk.Propose(t.Context(), admin, found(t, s, "provider_fee").ID, right(45), "手续费应为0.045元", "the fee was 0.045 yuan")
+	must(t, err)
+	c, err = desk.Approve(t.Context(), auditor, c.ID, c.Digest, request.Claim{}, nil)
+	must(t, err)
+	if d, err := publication.New(s.DB, nil).Document(t.Context(), c.Document); err != nil || strings.Contains(string(d.Body), `"leaf"`) {
+		t.Errorf("%s, %v", d.Body, err)
+	}
+}
+
 func TestACorrectionDoesNotTouchTheFundNorWhatIsItsBase(t *testing.T) {
 	t.Parallel()
 	s := trade(t)

@@ -23,6 +23,8 @@ var (
 	ErrState = fault.New(fault.Conflict, "finding.wrong_state", "The finding does not allow this now", "该审计发现当前状态不允许此操作")
 	// ErrAsked says that somebody else is asked: another role, or another person than who found it.
 	ErrAsked = fault.New(fault.Refused, "finding.not_asked", "Somebody else is asked to answer", "应由被询问的一方答复")
+	// ErrOwn says that who is asked does not judge what is answered, though he be an auditor.
+	ErrOwn = fault.New(fault.Refused, "finding.four_eyes", "Who is asked judges no answer", "被询问的一方不得自行认定")
 	// ErrInvalid says that what a finding or a note needs is missing or too long.
 	ErrInvalid = fault.New(fault.Invalid, "finding.invalid", "The finding is not complete", "审计发现内容不完整")
 )
@@ -138,14 +140,18 @@ func said(text string) bool {
 }
 
 // role is in which the caller takes an action: who is asked answers, an auditor does the rest.
+// Who is both does the one or the other: he answers what others found, and judges what he found.
 func (f *Finding) role(caller identity.Caller, action string) (identity.Role, error) {
-	if action != answer {
-		return identity.Auditor, caller.Must(identity.Auditor)
-	}
-	if !caller.Is(f.Asked) || caller.Account == f.OpenedBy {
+	asked := caller.Is(f.Asked) && caller.Account != f.OpenedBy
+	switch {
+	case action == answer && !asked:
 		return "", ErrAsked
+	case action == answer:
+		return f.Asked, nil
+	case asked && caller.Is(identity.Auditor):
+		return "", ErrOwn
 	}
-	return f.Asked, nil
+	return identity.Auditor, caller.Must(identity.Auditor)
 }
 
 const answer = "answer"

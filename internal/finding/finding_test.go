@@ -24,8 +24,11 @@ var (
 	admin    = caller(identity.FundAdmin)
 )
 
-// both is the auditor, who has been made an operator.
-var both = identity.Caller{Account: auditor.Account, Roles: []identity.Grant{{Role: identity.Auditor}, {Role: identity.Operator}}}
+// both is the auditor, who has been made an operator; turned is the operator, who has been made an auditor.
+var (
+	both   = identity.Caller{Account: auditor.Account, Roles: []identity.Grant{{Role: identity.Auditor}, {Role: identity.Operator}}}
+	turned = identity.Caller{Account: operator.Account, Roles: both.Roles}
+)
 
 func opening() finding.Opening {
 	return finding.Opening{
@@ -52,14 +55,17 @@ func TestAFindingIsAskedAnsweredInsistedOnAcceptedAndClosed(t *testing.T) {
 		{both, "answer", "", finding.ErrAsked},
 		{admin, "answer", "", finding.ErrAsked},
 		{operator, "close", "", identity.ErrForbidden},
+		{turned, "close", "", finding.ErrOwn}, // nor judges what he is asked
 		{operator, "answer", finding.Answered, nil},
-		{operator, "answer", finding.Answered, nil},
+		{turned, "answer", finding.Answered, nil},
+		{turned, "accept", "", finding.ErrOwn},
 		{auditor, "insist", finding.Open, nil},
 		{operator, "answer", finding.Answered, nil},
 		{auditor, "close", "", finding.ErrState},
 		{auditor, "accept", finding.Accepted, nil},
 		{operator, "answer", "", finding.ErrState},
-		{auditor, "close", finding.Closed, nil},
+		{turned, "close", "", finding.ErrOwn},
+		{both, "close", finding.Closed, nil},
 		{auditor, "insist", "", finding.ErrState},
 		{auditor, "nonsense", "", finding.ErrState},
 	} {

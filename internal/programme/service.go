@@ -127,7 +127,10 @@ func (s *Service) AddOther(ctx context.Context, caller identity.Caller, o OtherM
 	}
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (OtherMoney, error) {
 		o.ID = id.New[OtherMoney](tx.Now).UUID()
-		for _, pid := range o.Shared {
+		for i, pid := range o.Shared {
+			if slices.Contains(o.Shared[:i], pid) {
+				return o, ErrMoney.At("/programme_ids", "uniqueItems", "each programme once")
+			}
 			if _, err := byID(ctx, tx, pid); err != nil {
 				return o, err
 			}

@@ -352,8 +352,8 @@ func TestAnErasedRecordIsGoneForEverAndTheSumsStay(t *testing.T) {
 		t.Fatalf("the backup has the record: %+v, %v", p, err) // else the rest says nothing
 	}
 	o.open(t)
-	if err := o.svc.Settle(t.Context()); err != nil {
-		t.Fatal(err)
+	if shut, err := o.svc.Settle(t.Context()); err != nil || shut > 0 {
+		t.Fatal(shut, err)
 	}
 	if _, err := o.svc.Read(t.Context(), o.first, ids[0]); !errors.Is(err, pupil.ErrErased) {
 		t.Errorf("after a backup was restored and the program started: %v", err)
@@ -400,8 +400,8 @@ func TestRecordsFollowTheirSecret(t *testing.T) {
 	}
 	o.cfg.OldKeys = config.Secret(strings.TrimSpace(string(old)))
 	o.open(t)
-	if err := o.svc.Settle(t.Context()); err != nil {
-		t.Fatal(err)
+	if shut, err := o.svc.Settle(t.Context()); err != nil || shut > 0 {
+		t.Fatal(shut, err)
 	}
 	o.cfg.OldKeys = ""
 	o.open(t)
@@ -415,6 +415,34 @@ func TestRecordsFollowTheirSecret(t *testing.T) {
 		if _, err := pupil.Open(o.db, pupil.Config{Folder: folder, Key: bad}); err == nil || strings.Contains(err.Error(), string(bad)+" ") {
 			t.Errorf("key %q: %v", bad.Reveal(), err)
 		}
+	}
+}
+
+func TestALostSecretLosesItsRecordsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.record(t, 1)
+	lost := o.record(t, 2)
+	kept, err := os.ReadFile(filepath.Join(o.cfg.Folder, "pupil.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = pgtest.Super(t, o.db).ExecContext(t.Context(), `UPDATE pupil_record SET secret = 'lost' WHERE pupil_id = $1`, lost.ID.UUID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := o.record(t, 3)
+	o.cfg.Key = config.Secret(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)))
+	o.cfg.OldKeys = config.Secret(strings.TrimSpace(string(kept)))
+	o.open(t)
+	if shut, err := o.svc.Settle(t.Context()); err != nil || shut != 1 {
+		t.Fatalf("%d records are shut, %v: want the one", shut, err)
+	}
+	o.cfg.OldKeys = ""
+	o.open(t)
+	o.allow(t, later.ID, pupil.Read)
+	if got, err := o.svc.Read(t.Context(), o.first, later.ID); err != nil || got != child(3) {
+		t.Errorf("what came after the lost one: %+v, %v", got, err)
 	}
 }
 

@@ -208,11 +208,12 @@ func (s *Service) Aggregate(ctx context.Context, programme uuid.UUID) (Aggregate
 
 // Settle brings the records into the state that the vault asks for: what was erased is erased again
 // if a backup brought it back, what was erased is noted, and what an old secret wraps is
-// wrapped by the present one. It is called at the start, and may be called at any time.
-func (s *Service) Settle(ctx context.Context) error {
+// wrapped by the present one. shut is how many records no configured secret opens: their secret is
+// lost, or not configured. It is called at the start, and may be called at any time.
+func (s *Service) Settle(ctx context.Context) (shut int, err error) {
 	noted, err := s.vault.forgotten()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	missing, err := postgres.InTx(ctx, s.db, func(tx *postgres.Tx) ([]ID, error) {
 		if err := erase(ctx, tx, slices.Collect(maps.Keys(noted))); err != nil {
@@ -222,42 +223,48 @@ func (s *Service) Settle(ctx context.Context) error {
 		return slices.DeleteFunc(erased, func(p ID) bool { return noted[p] }), err
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if len(missing) > 0 {
 		if err := s.vault.forget(missing); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	return s.rewrap(ctx)
 }
 
-// rewrap seals anew what an old secret wraps, a page at a time.
-func (s *Service) rewrap(ctx context.Context) error {
-	for {
-		n, err := postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (int, error) {
-			old, err := wrappedOtherwise(ctx, tx, s.vault.now.name)
-			if err != nil {
-				return 0, err
-			}
+// rewrap seals anew what an old secret wraps, a page at a time, and counts what no secret opens:
+// that stays as it is.
+func (s *Service) rewrap(ctx context.Context) (shut int, err error) {
+	type done struct {
+		last uuid.UUID
+		shut int
+	}
+	for d := (done{}); ; {
+		next, err := postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (done, error) {
+			next := done{shut: d.shut}
+			old, err := wrappedOtherwise(ctx, tx, s.vault.now.name, d.last)
 			for _, r := range old {
-				who, err := s.vault.open(r.pupil, r.sealed)
-				if err != nil {
-					return 0, err
+				next.last = r.pupil.UUID()
+				who, closed := s.vault.open(r.pupil, r.sealed)
+				if closed != nil {
+					next.shut++
+					continue
 				}
 				record, err := s.vault.seal(r.pupil, r.programme, who)
 				if err != nil {
-					return 0, err
+					return next, err
 				}
 				if err := saveRecord(ctx, tx, r.pupil, record); err != nil {
-					return 0, err
+					return next, err
 				}
 			}
-			return len(old), nil
+			return next, err
 		})
-		if err != nil || n == 0 {
-			return err
+		if err != nil || next.last == uuid.Nil {
+			return next.shut, err
 		}
+		d = next
 	}
 }
 

@@ -289,14 +289,14 @@ type wrapped struct {
 	sealed
 }
 
-// wrappedOtherwise are records that another secret than this one wraps, some at a time.
-func wrappedOtherwise(ctx context.Context, tx *postgres.Tx, secret string) ([]wrapped, error) {
+// wrappedOtherwise are records after this one that another secret than this one wraps, some at a time.
+func wrappedOtherwise(ctx context.Context, tx *postgres.Tx, secret string, after uuid.UUID) ([]wrapped, error) {
 	const some = 200
 	rows, err := postgres.Rows[struct {
 		Record      recordRow `gorm:"embedded"`
 		ProgrammeID uuid.UUID
 	}](ctx, tx, `SELECT r.*, p.programme_id FROM pupil_record r JOIN pupil p ON p.id = r.pupil_id
-		WHERE r.secret <> ? AND r.wrapped_key IS NOT NULL ORDER BY r.pupil_id LIMIT ? FOR UPDATE OF r`, secret, some)
+		WHERE r.pupil_id > ? AND r.secret <> ? AND r.wrapped_key IS NOT NULL ORDER BY r.pupil_id LIMIT ? FOR UPDATE OF r`, after, secret, some)
 	if err != nil {
 		return nil, fmt.Errorf("find what other secrets wrap: %w", err)
 	}
