@@ -69,7 +69,7 @@ var arrows = map[string][]string{
 	"recall":       {"identity", "inventory", "trail"},
 	"reconcile":    {"aftersale", "dispute", "gateway", "identity", "ledger", "merchant", "order", "payment", "settlement", "trail"},
 	"report":       {"assistance", "fund", "programme"},
-	"receipt":      {"aftersale", "fund", "identity", "ledger", "notice", "order", "trace", "transparency"},
+	"receipt":      {"aftersale", "dispute", "fund", "identity", "ledger", "notice", "order", "trace", "transparency"},
 	"repayment":    {"gateway", "identity", "order", "payment", "trail"},
 	"returns":      {"catalog", "fulfilment", "identity", "lifecycle", "merchant", "order", "payment"},
 	"review":       {"catalog", "identity", "merchant", "order", "trail"},

@@ -183,6 +183,8 @@ func report(out io.Writer, r verify.Receipt, findings []verify.Finding) {
 		switch {
 		case f.RefundID != "":
 			what = "refund " + f.RefundID
+		case f.DisputeID != "":
+			what = "dispute " + f.Dispute + " " + f.DisputeID
 		case f.Maturing:
 			what = "free   " + f.OrderID
 		}

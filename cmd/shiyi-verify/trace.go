@@ -148,7 +148,7 @@ func (f *following) report(out io.Writer, traced []verify.Traced) {
 // back says what came back of an order.
 func (f *following) back(out io.Writer, o verify.ReceiptOrder) {
 	for _, one := range f.findings {
-		if one.OrderID != o.OrderID || one.RefundID == "" {
+		if one.OrderID != o.OrderID || one.RefundID == "" && one.Dispute != verify.DisputeLost {
 			continue
 		}
 		when := "before it was free"

@@ -52,29 +52,13 @@ func (r caseRow) value() (returns.Case, error) {
 	c := returns.Case{
 		ID: id.From[returns.Case](r.ID), Merchant: id.From[merchant.Merchant](r.MerchantID), Order: id.From[order.Order](r.OrderID),
 		Buyer: id.From[identity.Account](r.BuyerID), Asking: returns.Asking{Kind: returns.Kind(r.Kind), Reason: returns.Reason(r.Reason), Text: r.Body},
-		State: returns.State(r.State), OpenedAt: r.OpenedAt.UTC(), DueAt: orZero(r.DueAt), Carrier: r.Carrier, Tracking: r.TrackingNo, ClosedAt: orZero(r.ClosedAt),
+		State: returns.State(r.State), OpenedAt: r.OpenedAt.UTC(), DueAt: postgres.OrZero(r.DueAt), Carrier: r.Carrier, Tracking: r.TrackingNo, ClosedAt: postgres.OrZero(r.ClosedAt),
 	}
-	if r.RefundID != nil {
-		c.Refund = id.From[order.Refund](*r.RefundID)
-	}
+	c.Refund = id.FromNull[order.Refund](r.RefundID)
 	if err := errors.Join(json.Unmarshal([]byte(r.Pictures), &c.Pictures), json.Unmarshal([]byte(r.Lines), &c.Lines)); err != nil {
 		return c, fmt.Errorf("read case %s: %w", r.ID, err)
 	}
 	return c, nil
-}
-
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 // insertCase writes a new case. returns.ErrOpen when the order has an open one.
@@ -89,7 +73,7 @@ func insertCase(ctx context.Context, tx *postgres.Tx, c returns.Case) error {
 	}
 	err = postgres.On[caseRow](tx).Create(ctx, caseRow{
 		MerchantID: c.Merchant.UUID(), ID: c.ID.UUID(), OrderID: c.Order.UUID(), BuyerID: c.Buyer.UUID(), Kind: string(c.Kind), Reason: string(c.Reason),
-		Body: c.Text, Pictures: string(pictures), Lines: string(lines), State: string(c.State), OpenedAt: c.OpenedAt, DueAt: orNull(c.DueAt),
+		Body: c.Text, Pictures: string(pictures), Lines: string(lines), State: string(c.State), OpenedAt: c.OpenedAt, DueAt: postgres.OrNull(c.DueAt),
 	})
 	switch {
 	case postgres.Violates(err, "aftersale_case_one_open"):
@@ -104,7 +88,7 @@ func insertCase(ctx context.Context, tx *postgres.Tx, c returns.Case) error {
 func saveCase(ctx context.Context, tx *postgres.Tx, c returns.Case, fresh []returns.Event) error {
 	_, err := tx.Exec(ctx, `UPDATE aftersale_case SET state = ?, due_at = ?, carrier = ?, tracking_no = ?, refund_id = ?, closed_at = ?
 		WHERE merchant_id = ? AND id = ?`,
-		string(c.State), orNull(c.DueAt), c.Carrier, c.Tracking, c.Refund, orNull(c.ClosedAt), c.Merchant, c.ID)
+		string(c.State), postgres.OrNull(c.DueAt), c.Carrier, c.Tracking, c.Refund, postgres.OrNull(c.ClosedAt), c.Merchant, c.ID)
 	if err != nil {
 		return fmt.Errorf("save case %s: %w", c.ID, err)
 	}

@@ -143,11 +143,12 @@ func (a After) carry(ctx context.Context, tx *postgres.Tx, m merchant.ID, paid [
 	return trail.Note(ctx, tx, trail.Entry{Actor: by, Operation: "fulfilment.record", Object: "merchant:" + m.String(), Detail: map[string]any{"orders": len(orders)}})
 }
 
-// parcel is how an order was shipped: its carrier and number are invented.
+// parcel is how an order was shipped: its carrier and number are invented. The zero makes it a number even where the
+// name of an order ends in letters alone.
 func parcel(o order.Order) fulfilment.Shipping {
 	const digits = 12
 	name := strings.ToUpper(strings.ReplaceAll(o.ID.String(), "-", ""))
-	return fulfilment.Shipping{Carrier: "SF", Number: "SF" + name[len(name)-digits:], Temperature: "-18 ℃（虚构示例）", At: o.PaidAt.Add(Shipped)}
+	return fulfilment.Shipping{Carrier: "SF", Number: "SF0" + name[len(name)-digits:], Temperature: "-18 ℃（虚构示例）", At: o.PaidAt.Add(Shipped)}
 }
 
 // Serve issues vouchers, and takes those that are old enough.

@@ -42,20 +42,13 @@ const selection = `SELECT k.merchant_id, k.id, k.name, k.prefix, to_json(k.scope
 func (r keyRow) key(now time.Time) (Key, error) {
 	k := Key{
 		ID: id.From[Key](r.ID), Merchant: r.MerchantID, Name: r.Name, Prefix: r.Prefix, MadeBy: id.From[identity.Account](r.MadeBy),
-		CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(), LastUsedAt: orZero(r.LastUsedAt), RevokedAt: orZero(r.RevokedAt),
+		CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(), LastUsedAt: postgres.OrZero(r.LastUsedAt), RevokedAt: postgres.OrZero(r.RevokedAt),
 	}
 	if err := json.Unmarshal([]byte(r.Scopes), &k.Scopes); err != nil {
 		return k, fmt.Errorf("read the scopes of key %s: %w", k.ID, err)
 	}
 	k.State = k.state(now, r.Sells)
 	return k, nil
-}
-
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
 }
 
 // makeRoom is ErrTooMany when the enterprise has as many keys in force as it may.

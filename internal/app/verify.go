@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,14 +38,16 @@ func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) er
 			}
 		}
 	}
-	// The book and the log are read side by side: decoding them is work for two processors.
+	// The book, the log and the queue are read side by side: decoding them is work for two processors.
 	var audit transparency.Audit
-	var logErr error
-	var log sync.WaitGroup
-	log.Go(func() { audit, logErr = a.services.Transparency.CheckWatched(ctx, watch("log")) })
+	var traced trace.Report
+	var logErr, queueErr error
+	var beside sync.WaitGroup
+	beside.Go(func() { audit, logErr = a.services.Transparency.CheckWatched(ctx, watch("log")) })
+	beside.Go(func() { traced, queueErr = trace.Check(ctx, a.db) })
 	book, err := ledger.CheckWatched(ctx, a.db, watch("book"))
-	log.Wait()
-	if err != nil {
+	beside.Wait()
+	if err := cmp.Or(err, queueErr); err != nil {
 		return err
 	}
 	documents, err := publication.Check(ctx, a.db)
@@ -64,10 +67,6 @@ func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) er
 		faults = append(faults, strings.Split(logErr.Error(), "\n")...)
 	}
 	faults = append(faults, against(st, audit)...)
-	traced, err := trace.Check(ctx, a.db)
-	if err != nil {
-		return err
-	}
 	faults = append(faults, traced.Differences...)
 	changed, err := desk.Check(ctx, a.db)
 	if err != nil {

@@ -193,9 +193,9 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, aid ID, op
 // Hooks are what an application does about objections.
 func Hooks() objection.Hooks {
 	return objection.Hooks{
-		Lock: func(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) error {
+		Lock: func(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) ([]identity.ID, error) {
 			_, err := byID(ctx, tx, id.From[Application](subject), " FOR UPDATE")
-			return err
+			return nil, err
 		},
 		Upheld: func(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) error {
 			a, err := byID(ctx, tx, id.From[Application](subject), "")

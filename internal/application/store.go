@@ -63,9 +63,9 @@ type paper struct {
 func (r row) application() (Application, error) {
 	a := Application{
 		ID: id.From[Application](r.ID), Amount: money.Fen(r.AmountFen), State: State(r.State), FiledBy: id.From[identity.Account](r.FiledBy),
-		FiledAt: r.FiledAt.UTC(), Opinion: r.Opinion, AssessedBy: named[identity.Account](r.AssessedBy), AssessedAt: when(r.AssessedAt),
-		Period: named[objection.Period](r.PeriodID), DecidedBy: named[identity.Account](r.DecidedBy), DecidedAt: when(r.DecidedAt), Reason: r.Reason,
-		Programme: named[programme.Programme](r.ProgrammeID),
+		FiledAt: r.FiledAt.UTC(), Opinion: r.Opinion, AssessedBy: id.FromNull[identity.Account](r.AssessedBy), AssessedAt: postgres.OrZero(r.AssessedAt),
+		Period: id.FromNull[objection.Period](r.PeriodID), DecidedBy: id.FromNull[identity.Account](r.DecidedBy), DecidedAt: postgres.OrZero(r.DecidedAt), Reason: r.Reason,
+		Programme: id.FromNull[programme.Programme](r.ProgrammeID),
 	}
 	if r.Score != nil {
 		a.Score = *r.Score
@@ -84,28 +84,6 @@ func (r row) application() (Application, error) {
 		a.Papers = append(a.Papers, d)
 	}
 	return a, nil
-}
-
-func named[T any](u *uuid.UUID) id.Of[T] {
-	if u == nil {
-		return id.Of[T]{}
-	}
-	return id.From[T](*u)
-}
-
-func when(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-// stamp is NULL for a time that has not come.
-func stamp(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 func insert(ctx context.Context, tx *postgres.Tx, a Application) error {
@@ -136,7 +114,7 @@ func save(ctx context.Context, tx *postgres.Tx, a Application) error {
 	}
 	_, err := tx.Exec(ctx, `UPDATE programme_application SET state = ?, score = ?, opinion = ?, assessed_by = ?, assessed_at = ?, period_id = ?,
 		decided_by = ?, decided_at = ?, reason = ?, programme_id = ? WHERE id = ?`,
-		string(a.State), score, a.Opinion, a.AssessedBy, stamp(a.AssessedAt), a.Period, a.DecidedBy, stamp(a.DecidedAt), a.Reason, a.Programme, a.ID)
+		string(a.State), score, a.Opinion, a.AssessedBy, postgres.OrNull(a.AssessedAt), a.Period, a.DecidedBy, postgres.OrNull(a.DecidedAt), a.Reason, a.Programme, a.ID)
 	if err != nil {
 		return fmt.Errorf("decide on application %s: %w", a.ID, err)
 	}

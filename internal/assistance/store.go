@@ -37,9 +37,7 @@ func (r row) entry() (Entry, error) {
 	e := Entry{ID: id.From[Entry](r.ID), By: id.From[identity.Account](r.RecordedBy), At: r.RecordedAt.UTC(), New: New{
 		Year: r.Year, Track: r.Track, TitleZH: r.TitleZH, TitleEN: r.TitleEN, Source: r.Source, Invented: r.Invented, Reason: r.Reason,
 	}}
-	if r.Replaces != nil {
-		e.Replaces = id.From[Entry](*r.Replaces)
-	}
+	e.Replaces = id.FromNull[Entry](r.Replaces)
 	if err := json.Unmarshal([]byte(r.Figures), &e.Figures); err != nil {
 		return e, fmt.Errorf("read the figures of %s: %w", e.ID, err)
 	}

@@ -167,9 +167,7 @@ func (l listedRow) product() (Product, error) {
 		State: State(r.State), Version: r.Version, CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
 		EditedBy: value(r.EditedBy), SubmittedBy: value(r.SubmittedBy),
 	}
-	if r.SubmittedAt != nil {
-		p.SubmittedAt = r.SubmittedAt.UTC()
-	}
+	p.SubmittedAt = postgres.OrZero(r.SubmittedAt)
 	if err := errors.Join(json.Unmarshal(l.Skus, &p.SKUs), json.Unmarshal(r.Label, &p.Label), json.Unmarshal(r.Pictures, &p.Pictures)); err != nil {
 		return p, fmt.Errorf("read the SKUs, the label and the pictures of %s: %w", p.ID, err)
 	}

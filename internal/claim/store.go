@@ -96,9 +96,7 @@ func (s stateRow) claim() (Claim, error) {
 	if s.Reason != nil {
 		c.Reason = *s.Reason
 	}
-	if s.DecidedAt != nil {
-		c.DecidedAt = s.DecidedAt.UTC()
-	}
+	c.DecidedAt = postgres.OrZero(s.DecidedAt)
 	if err := json.Unmarshal([]byte(r.Files), &c.Files); err != nil {
 		return c, fmt.Errorf("read the files of claim %s: %w", c.ID, err)
 	}
@@ -239,9 +237,7 @@ func (r reportRow) report() (Report, error) {
 		Product: id.From[catalog.Product](r.ProductID), Finding: Finding{Place: r.Place, Price: money.Fen(r.PriceFen), URL: r.URL, Note: r.Note},
 		At: r.ReportedAt.UTC(), Outcome: Outcome(r.Outcome), Reason: r.Reason,
 	}
-	if r.ResolvedAt != nil {
-		out.ResolvedAt = r.ResolvedAt.UTC()
-	}
+	out.ResolvedAt = postgres.OrZero(r.ResolvedAt)
 	if err := json.Unmarshal([]byte(r.Files), &out.Files); err != nil {
 		return out, fmt.Errorf("read the files of report %s: %w", out.ID, err)
 	}

@@ -40,9 +40,7 @@ func (r row) value() Compensation {
 		ProposedBy: id.From[identity.Account](r.ProposedBy), ProposedAt: r.ProposedAt.UTC(), Note: r.Note,
 	}
 	copy(c.Digest[:], r.Digest)
-	if r.DecidedAt != nil && r.DecidedBy != nil {
-		c.DecidedBy, c.DecidedAt = id.From[identity.Account](*r.DecidedBy), r.DecidedAt.UTC()
-	}
+	c.DecidedBy, c.DecidedAt = id.FromNull[identity.Account](r.DecidedBy), postgres.OrZero(r.DecidedAt)
 	return c
 }
 

@@ -41,9 +41,7 @@ func (r row) value() (Correction, error) {
 		ProposedBy: id.From[identity.Account](r.ProposedBy), ProposedAt: r.ProposedAt.UTC(), DecidedBy: id.From[identity.Account](or(r.DecidedBy)),
 		Note: r.Note, Document: id.From[publication.Document](or(r.PublicationID)),
 	}
-	if r.DecidedAt != nil {
-		c.DecidedAt = r.DecidedAt.UTC()
-	}
+	c.DecidedAt = postgres.OrZero(r.DecidedAt)
 	copy(c.Digest[:], r.Digest)
 	if err := json.Unmarshal(r.Moves, &c.Right); err != nil {
 		return c, fmt.Errorf("read the moves of correction %s: %w", c.ID, err)

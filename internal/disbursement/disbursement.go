@@ -31,6 +31,8 @@ var (
 	ErrState = fault.New(fault.Conflict, "disbursement.wrong_state", "The state of the disbursement or its grant does not allow this", "拨付或资助当前状态不允许此操作")
 	// ErrTwice says that the instalment is paid already, or about to be.
 	ErrTwice = fault.New(fault.Conflict, "disbursement.instalment_taken", "The instalment is paid already, or about to be", "该期款项已支付或正在办理")
+	// ErrReturned says that this is recorded already: one entry of the bank comes back once.
+	ErrReturned = fault.New(fault.Conflict, "disbursement.returned_before", "The grant has a return with this reference of the bank already", "该银行流水号的退回已经登记")
 	// ErrOrder says that an earlier instalment is not paid yet.
 	ErrOrder = fault.New(fault.Conflict, "disbursement.earlier_unpaid", "An earlier instalment is not paid yet", "前一期款项尚未支付")
 	// ErrInstalment says that the grant has no such instalment.
@@ -108,7 +110,8 @@ func (d *Disbursement) digest(g grant.Grant) ([32]byte, error) {
 		Amount      money.Fen `json:"amount_fen"`
 		Reason      string    `json:"reason"`
 		Evidence    []string  `json:"evidence"`
-	}{"shiyi.disbursement/v1", d.ID.String(), d.Kind, d.Grant.String(), hex.EncodeToString(g.Digest[:]), d.Instalment, d.Amount, d.Reason, grant.Hashes(d.Evidence)})
+		Reference   string    `json:"bank_reference,omitempty"` // of a return; a payment has none yet
+	}{"shiyi.disbursement/v1", d.ID.String(), d.Kind, d.Grant.String(), hex.EncodeToString(g.Digest[:]), d.Instalment, d.Amount, d.Reason, grant.Hashes(d.Evidence), d.Reference})
 }
 
 // move brings a disbursement to another state.

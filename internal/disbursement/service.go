@@ -83,7 +83,7 @@ func (s *Service) RequestRelease(ctx context.Context, caller identity.Caller, gi
 }
 
 // RecordReturn says that a programme gave back what it had been paid and did not use, with the
-// bank's reference; another confirms it.
+// bank's reference; another confirms it. ErrReference, ErrReturned, ErrPaid, ErrState.
 func (s *Service) RecordReturn(ctx context.Context, caller identity.Caller, gid grant.ID, amount money.Fen, reason, reference string) (Disbursement, error) {
 	if !line(reference, 2, 64) {
 		return Disbursement{}, ErrReference.At("/bank_reference", "length", "2 to 64 characters")

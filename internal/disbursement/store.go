@@ -57,36 +57,14 @@ func (r row) disbursement() Disbursement {
 	d := Disbursement{
 		ID: id.From[Disbursement](r.ID), Grant: id.From[grant.Grant](r.GrantID), ProposedBy: id.From[identity.Account](r.ProposedBy), Kind: Kind(r.Kind),
 		Amount: money.Fen(r.AmountFen), Reason: r.Reason, Reference: r.BankReference, State: State(r.State), RequestedBy: id.From[identity.Account](r.RequestedBy),
-		RequestedAt: r.RequestedAt.UTC(), ApprovedBy: who(r.ApprovedBy), ApprovedAt: when(r.ApprovedAt), ExpiresAt: when(r.ExpiresAt),
-		ExecutedBy: who(r.ExecutedBy), ExecutedAt: when(r.ExecutedAt), DecidedBy: who(r.DecidedBy), Note: r.Note,
+		RequestedAt: r.RequestedAt.UTC(), ApprovedBy: id.FromNull[identity.Account](r.ApprovedBy), ApprovedAt: postgres.OrZero(r.ApprovedAt), ExpiresAt: postgres.OrZero(r.ExpiresAt),
+		ExecutedBy: id.FromNull[identity.Account](r.ExecutedBy), ExecutedAt: postgres.OrZero(r.ExecutedAt), DecidedBy: id.FromNull[identity.Account](r.DecidedBy), Note: r.Note,
 	}
 	copy(d.Digest[:], r.Digest)
 	if r.Instalment != nil {
 		d.Instalment = *r.Instalment
 	}
 	return d
-}
-
-func who(u *uuid.UUID) identity.ID {
-	if u == nil {
-		return identity.ID{}
-	}
-	return id.From[identity.Account](*u)
-}
-
-func when(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-// stamp is NULL for a time that has not come.
-func stamp(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 func insert(ctx context.Context, tx *postgres.Tx, d Disbursement) error {
@@ -98,8 +76,11 @@ func insert(ctx context.Context, tx *postgres.Tx, d Disbursement) error {
 		r.Instalment = &d.Instalment
 	}
 	err := postgres.On[row](tx).Create(ctx, r)
-	if postgres.Violates(err, "disbursement_one_for_an_instalment") {
+	switch {
+	case postgres.Violates(err, "disbursement_one_for_an_instalment"):
 		return ErrTwice
+	case postgres.Violates(err, "disbursement_comes_back_once"):
+		return ErrReturned
 	}
 	for i, e := range d.Evidence {
 		if err == nil {
@@ -114,8 +95,8 @@ func insert(ctx context.Context, tx *postgres.Tx, d Disbursement) error {
 
 func save(ctx context.Context, tx *postgres.Tx, d Disbursement) error {
 	_, err := tx.Exec(ctx, `UPDATE disbursement SET state = ?, bank_reference = ?, approved_by = ?, approved_at = ?, expires_at = ?, executed_by = ?,
-		executed_at = ?, decided_by = ?, note = ? WHERE id = ?`, string(d.State), d.Reference, d.ApprovedBy, stamp(d.ApprovedAt), stamp(d.ExpiresAt),
-		d.ExecutedBy, stamp(d.ExecutedAt), d.DecidedBy, d.Note, d.ID)
+		executed_at = ?, decided_by = ?, note = ? WHERE id = ?`, string(d.State), d.Reference, d.ApprovedBy, postgres.OrNull(d.ApprovedAt), postgres.OrNull(d.ExpiresAt),
+		d.ExecutedBy, postgres.OrNull(d.ExecutedAt), d.DecidedBy, d.Note, d.ID)
 	if err != nil {
 		return fmt.Errorf("decide on disbursement %s: %w", d.ID, err)
 	}

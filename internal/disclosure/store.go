@@ -36,9 +36,7 @@ func (r row) duty() Duty {
 		ID: id.From[Duty](r.ID), Kind: Kind(r.Kind), Subject: r.Subject, Period: r.Period, Title: r.Title,
 		DueOn: time.Date(y, m, d, 0, 0, 0, 0, zone()).UTC(), OpenedAt: r.OpenedAt.UTC(),
 	}
-	if r.DocumentID != nil && r.FulfilledAt != nil {
-		out.Document, out.FulfilledAt = id.From[publication.Document](*r.DocumentID), r.FulfilledAt.UTC()
-	}
+	out.Document, out.FulfilledAt = id.FromNull[publication.Document](r.DocumentID), postgres.OrZero(r.FulfilledAt)
 	return out
 }
 

@@ -203,6 +203,22 @@ func (s *Service) Dispute(ctx context.Context, did ID) (Dispute, error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (Dispute, error) { return read(ctx, tx, did) })
 }
 
+// Stake is the part that an order has in a dispute, and how that stands.
+type Stake struct {
+	Part
+	State State
+}
+
+// Stakes are those of these orders, oldest first, by order.
+func Stakes(ctx context.Context, tx *postgres.Tx, orders []order.Order) (map[order.ID][]Stake, error) {
+	found, err := stakes(ctx, tx, orders)
+	all := make(map[order.ID][]Stake, len(found))
+	for _, s := range found {
+		all[s.Order] = append(all[s.Order], s)
+	}
+	return all, err
+}
+
 // Disputed is Unsettled for one order, as aftersale asks it before it gives anything back.
 func Disputed(ctx context.Context, tx *postgres.Tx, o order.Order) (bool, error) {
 	found, err := unsettled(ctx, tx, []order.Order{o})

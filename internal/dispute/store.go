@@ -43,9 +43,9 @@ func (r disputeRow) dispute() Dispute {
 		ID: id.From[Dispute](r.ID), Checkout: id.From[order.Checkout](r.CheckoutID), Beyond: money.Fen(r.BeyondFen),
 		Said: Said{
 			Provider: r.Provider, Ref: r.Ref, Payment: r.Payment, Amount: money.Fen(r.AmountFen), Currency: r.Currency, Reason: r.Reason,
-			State: State(r.State), OpenedAt: r.OpenedAt.UTC(), DueBy: value(r.DueBy),
+			State: State(r.State), OpenedAt: r.OpenedAt.UTC(), DueBy: postgres.OrZero(r.DueBy),
 		},
-		HeardAt: r.HeardAt.UTC(), ClosedAt: value(r.ClosedAt),
+		HeardAt: r.HeardAt.UTC(), ClosedAt: postgres.OrZero(r.ClosedAt),
 	}
 }
 
@@ -56,26 +56,10 @@ func (r partRow) part() Part {
 	}
 }
 
-// value is what t points to, in UTC, or the zero time.
-func value(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-// orNull is nil for the zero time.
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
 func insert(ctx context.Context, tx *postgres.Tx, d Dispute) error {
 	err := postgres.On[disputeRow](tx).Create(ctx, disputeRow{
 		ID: d.ID.UUID(), CheckoutID: d.Checkout.UUID(), Provider: d.Provider, Ref: d.Ref, Payment: d.Payment, AmountFen: int64(d.Amount),
-		BeyondFen: int64(d.Beyond), Currency: d.Currency, Reason: d.Reason, State: string(d.State), OpenedAt: d.OpenedAt, HeardAt: d.HeardAt, DueBy: orNull(d.DueBy),
+		BeyondFen: int64(d.Beyond), Currency: d.Currency, Reason: d.Reason, State: string(d.State), OpenedAt: d.OpenedAt, HeardAt: d.HeardAt, DueBy: postgres.OrNull(d.DueBy),
 	})
 	if err != nil {
 		return fmt.Errorf("add dispute %s: %w", d.Ref, err)
@@ -163,6 +147,30 @@ func due(ctx context.Context, tx *postgres.Tx, before time.Duration) ([]Dispute,
 		return nil, fmt.Errorf("find disputes that are due: %w", err)
 	}
 	return withParts(ctx, tx, rows)
+}
+
+// stakeRow is an order's part in a dispute, with the state of that.
+type stakeRow struct {
+	Part  partRow `gorm:"embedded"`
+	State string
+}
+
+func stakes(ctx context.Context, tx *postgres.Tx, orders []order.Order) ([]Stake, error) {
+	homes, ids := make([]uuid.UUID, len(orders)), make([]uuid.UUID, len(orders))
+	for i, o := range orders {
+		homes[i], ids[i] = o.Merchant.UUID(), o.ID.UUID()
+	}
+	rows, err := postgres.Rows[stakeRow](ctx, tx, `SELECT p.*, d.state FROM unnest(?::uuid[], ?::uuid[]) AS x(m, o)
+		JOIN dispute_part p ON p.merchant_id = x.m AND p.order_id = x.o JOIN dispute d ON d.id = p.dispute_id ORDER BY d.heard_at, d.id`,
+		postgres.Array(homes), postgres.Array(ids))
+	if err != nil {
+		return nil, fmt.Errorf("read what is disputed of orders: %w", err)
+	}
+	all := make([]Stake, len(rows))
+	for i, r := range rows {
+		all[i] = Stake{r.Part.part(), State(r.State)}
+	}
+	return all, nil
 }
 
 // withParts reads the parts of these disputes.

@@ -56,28 +56,14 @@ type courseRow struct {
 
 func (r fulfilmentRow) fulfilment() Fulfilment {
 	return Fulfilment{
-		Key: keyOf(r.MerchantID, r.OrderID), State: State(r.State), PackedAt: orZero(r.PackedAt), ShippedAt: orZero(r.ShippedAt),
-		DeliveredAt: orZero(r.DeliveredAt), GoodsAt: orZero(r.GoodsReceivedAt), ServicesAt: orZero(r.ServicesEndedAt),
-		ReceivedAt: orZero(r.ReceivedAt), ClosesAt: orZero(r.ClosesAt), ClosedAt: orZero(r.ClosedAt),
+		Key: keyOf(r.MerchantID, r.OrderID), State: State(r.State), PackedAt: postgres.OrZero(r.PackedAt), ShippedAt: postgres.OrZero(r.ShippedAt),
+		DeliveredAt: postgres.OrZero(r.DeliveredAt), GoodsAt: postgres.OrZero(r.GoodsReceivedAt), ServicesAt: postgres.OrZero(r.ServicesEndedAt),
+		ReceivedAt: postgres.OrZero(r.ReceivedAt), ClosesAt: postgres.OrZero(r.ClosesAt), ClosedAt: postgres.OrZero(r.ClosedAt),
 	}
 }
 
 func keyOf(m, o uuid.UUID) Key {
 	return Key{id.From[merchant.Merchant](m), id.From[order.Order](o)}
-}
-
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 // homes are the keys of orders, turned on their side as unnest wants them.
@@ -112,7 +98,7 @@ func find(ctx context.Context, tx *postgres.Tx, orders []order.Order, lock strin
 	for _, c := range lines {
 		l := c.Row
 		of[l.OrderID] = append(of[l.OrderID], Line{
-			N: l.N, Quantity: l.Quantity, Shipped: l.Shipped, Left: c.Unshipped, ColdChain: l.ColdChain, Voucher: l.Voucher, ShipBy: orZero(l.ShipBy),
+			N: l.N, Quantity: l.Quantity, Shipped: l.Shipped, Left: c.Unshipped, ColdChain: l.ColdChain, Voucher: l.Voucher, ShipBy: postgres.OrZero(l.ShipBy),
 		})
 	}
 	all := make([]Fulfilment, len(orders))
@@ -147,8 +133,8 @@ func save(ctx context.Context, tx *postgres.Tx, all ...Fulfilment) error {
 	for _, f := range all {
 		_, err := tx.Exec(ctx, `UPDATE fulfilment SET state = ?, packed_at = ?, shipped_at = ?, delivered_at = ?, goods_received_at = ?,
 				services_ended_at = ?, received_at = ?, closes_at = ?, closed_at = ? WHERE merchant_id = ? AND order_id = ?`,
-			string(f.State), orNull(f.PackedAt), orNull(f.ShippedAt), orNull(f.DeliveredAt), orNull(f.GoodsAt), orNull(f.ServicesAt),
-			orNull(f.ReceivedAt), orNull(f.ClosesAt), orNull(f.ClosedAt), f.Merchant, f.Order)
+			string(f.State), postgres.OrNull(f.PackedAt), postgres.OrNull(f.ShippedAt), postgres.OrNull(f.DeliveredAt), postgres.OrNull(f.GoodsAt), postgres.OrNull(f.ServicesAt),
+			postgres.OrNull(f.ReceivedAt), postgres.OrNull(f.ClosesAt), postgres.OrNull(f.ClosedAt), f.Merchant, f.Order)
 		if err != nil {
 			return fmt.Errorf("save the fulfilment of order %s: %w", f.Order, err)
 		}

@@ -86,7 +86,7 @@ func late(ctx context.Context, tx *postgres.Tx, shipped time.Time, after fulfilm
 		WHERE state IN ('partly_shipped', 'shipped', 'delivered') AND goods_received_at IS NULL AND shipped_at <= ? AND (shipped_at, order_id) > (?, ?)
 		AND (state <> 'partly_shipped' OR NOT EXISTS (SELECT FROM line_course l
 		  WHERE l.merchant_id = f.merchant_id AND l.order_id = f.order_id AND l.unshipped > 0))
-		ORDER BY shipped_at, order_id LIMIT ?`, shipped, orZero(after.ShippedAt), after.OrderID, limit)
+		ORDER BY shipped_at, order_id LIMIT ?`, shipped, postgres.OrZero(after.ShippedAt), after.OrderID, limit)
 	if err != nil {
 		return nil, fmt.Errorf("find orders that arrived: %w", err)
 	}

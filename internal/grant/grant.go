@@ -282,11 +282,16 @@ func (g *Grant) Backed() error {
 	return nil
 }
 
-// Involved are who proposed a grant and who approved it.
+// Involved are who proposed a grant, who approved it, and who said that he is related to the payee himself.
 func (g *Grant) Involved() []identity.ID {
 	all := []identity.ID{g.ProposedBy}
 	for _, a := range g.Approvals {
 		all = append(all, a.By)
+	}
+	for _, r := range g.Relations {
+		if r.Own {
+			all = append(all, r.DeclaredBy)
+		}
 	}
 	return all
 }

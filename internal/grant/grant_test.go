@@ -202,6 +202,8 @@ func TestWhatIsNotNeededIsFreeAgainAndWhatIsNotUsedComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.holds(t, 350, 100, 550)
+	_, err = d.Disbursements.RecordReturn(ctx, d.a, g.ID, 50, "再记一次", " BANK-9")
+	wants(t, "what came back is recorded again", err, disbursement.ErrReturned)
 	photo := d.File(t, d.a.Account.UUID(), "书架到校")
 	m = d.ask(t, d.a, g, 2, photo)
 	wants(t, "more than is left is paid", d.pass(t, d.b, m), disbursement.ErrCommitted)
@@ -281,6 +283,33 @@ func TestAnObjectionStopsAGrantUntilItIsAnswered(t *testing.T) {
 	}
 }
 
+func TestWhoGotAPartInAGrantSinceAnswersNoObjectionToIt(t *testing.T) {
+	t.Parallel()
+	d, ctx := open(t, 1000, 1000), t.Context()
+	e := d.Administrator(t, "eve")
+	g, err := d.approve(t, d.b, d.propose(t, d.a, terms(d.programme, 400)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := d.Objections.File(ctx, g.Period, "校长是管理员的亲属")
+	if err == nil {
+		_, err = d.Grants.Declare(ctx, d.c, g.ID, true, "校长为本人亲属")
+	}
+	if err == nil {
+		_, err = d.approve(t, e, g)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, who := range map[string]identity.Caller{"who is related to the payee": d.c, "who approved second": e} {
+		_, err := d.Objections.Answer(ctx, who, o.ID, false, "不属实")
+		wants(t, name+" answers", err, objection.ErrInvolved)
+	}
+	if _, err := d.Objections.Answer(ctx, d.Administrator(t, "fay"), o.ID, false, "经核实已回避"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestApprovalsExpire(t *testing.T) {
 	t.Parallel()
 	d := open(t, 1000, 1000)
@@ -315,6 +344,11 @@ func TestARelatedPartyNeedsASecondApproval(t *testing.T) {
 	}
 	d.signIn(t)
 	what := terms(d.programme, 100)
+	what.Payee.Name = "\u3000磨坊 "
+	if g := d.propose(t, d.a, what); len(g.Relations) != 1 || g.Payee.Name != "磨坊" {
+		t.Errorf("an enterprise of the shop hides behind blanks: %+v", g)
+	}
+	what = terms(d.programme, 100)
 	what.Payee.USCC = shoptest.USCC(7)
 	g := d.propose(t, d.a, what)
 	if len(g.Relations) != 1 || g.Relations[0].Kind != "enterprise" {
@@ -383,6 +417,36 @@ func TestOnlyAdministratorsInPersonSign(t *testing.T) {
 	g = d.propose(t, d.a, what)
 	_, err = d.approve(t, d.Administrator(t, "fay"), g)
 	wants(t, "who is called like the payee", err, grant.ErrOwn)
+}
+
+// TestARoleThatIsTakenMeanwhileIsGone takes a role and lets who has it sign before that is over: he
+// waits, and then must see what he waited for.
+func TestARoleThatIsTakenMeanwhileIsGone(t *testing.T) {
+	t.Parallel()
+	d, ctx := open(t, 1000, 1000), t.Context()
+	g := d.propose(t, d.a, terms(d.programme, 100))
+	taking, err := pgtest.Owner(t, d.DB).BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taking.Rollback() }()
+	for _, statement := range []string{`SELECT FROM account WHERE id = $1 FOR UPDATE`, `DELETE FROM role_grant WHERE account_id = $1`} {
+		if _, err := taking.ExecContext(ctx, statement, d.b.Account.UUID()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signed := make(chan error, 1)
+	go func() {
+		_, err := d.approve(t, d.b, g)
+		signed <- err
+	}()
+	for waits := false; !waits && err == nil && len(signed) == 0; {
+		err = taking.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE transactionid = pg_current_xact_id()::xid AND NOT granted)`).Scan(&waits)
+	}
+	if err := errors.Join(err, taking.Commit()); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, "whose role was taken while he signed", <-signed, identity.ErrForbidden)
 }
 
 func TestAbsurdTermsAreRefused(t *testing.T) {

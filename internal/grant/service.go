@@ -40,6 +40,7 @@ func (s *Service) Propose(ctx context.Context, caller identity.Caller, t Terms) 
 		if err != nil {
 			return Grant{}, err
 		}
+		t.Payee.Name, t.Payee.Account = strings.TrimSpace(t.Payee.Name), strings.TrimSpace(t.Payee.Account)
 		if err := t.check(p); err != nil {
 			return Grant{}, err
 		}
@@ -255,9 +256,9 @@ func Close(ctx context.Context, tx *postgres.Tx, g Grant) error {
 // Hooks are what a grant does about objections: one that is upheld makes free again what is not paid.
 func Hooks() objection.Hooks {
 	return objection.Hooks{
-		Lock: func(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) error {
-			_, _, err := Lock(ctx, tx, id.From[Grant](subject))
-			return err
+		Lock: func(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) ([]identity.ID, error) {
+			g, _, err := Lock(ctx, tx, id.From[Grant](subject))
+			return g.Involved(), err
 		},
 		Upheld: func(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) error {
 			g, err := byID(ctx, tx, id.From[Grant](subject))

@@ -48,18 +48,10 @@ func (r row) grant() Grant {
 		ProposedAt: r.ProposedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(), Note: r.Note,
 	}
 	copy(g.Digest[:], r.Digest)
-	if r.CommittedAt != nil {
-		g.CommittedAt = r.CommittedAt.UTC()
-	}
-	if r.PeriodID != nil {
-		g.Period = id.From[objection.Period](*r.PeriodID)
-	}
-	if r.DecidedBy != nil {
-		g.DecidedBy = id.From[identity.Account](*r.DecidedBy)
-	}
-	if r.DecidedAt != nil {
-		g.DecidedAt = r.DecidedAt.UTC()
-	}
+	g.CommittedAt = postgres.OrZero(r.CommittedAt)
+	g.Period = id.FromNull[objection.Period](r.PeriodID)
+	g.DecidedBy = id.FromNull[identity.Account](r.DecidedBy)
+	g.DecidedAt = postgres.OrZero(r.DecidedAt)
 	return g
 }
 
@@ -296,9 +288,7 @@ func whole(ctx context.Context, tx *postgres.Tx, rows []row) ([]Grant, error) {
 	}
 	for _, r := range relations {
 		made := Relation{Kind: r.Kind, Note: r.Note, Own: r.Own, At: r.At.UTC()}
-		if r.DeclaredBy != nil {
-			made.DeclaredBy = id.From[identity.Account](*r.DeclaredBy)
-		}
+		made.DeclaredBy = id.FromNull[identity.Account](r.DeclaredBy)
 		at[r.GrantID].Relations = append(at[r.GrantID].Relations, made)
 	}
 	return all, nil

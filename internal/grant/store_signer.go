@@ -48,11 +48,16 @@ type signerRow struct {
 	SignedInAt  *time.Time // of a session that is in force
 }
 
+// signer locks in a statement of its own: one that waited for the lock would still see the role
+// and the session of before.
 func signer(ctx context.Context, tx *postgres.Tx, caller identity.Caller) (*signerRow, error) {
+	if _, err := tx.Exec(ctx, `SELECT FROM account WHERE id = ? FOR SHARE`, caller.Account); err != nil {
+		return nil, fmt.Errorf("lock who signs: %w", err)
+	}
 	rows, err := postgres.Rows[signerRow](ctx, tx, `SELECT a.name, a.state,
 			EXISTS (SELECT FROM role_grant g WHERE g.account_id = a.id AND g.role = 'fund_admin') AS admin,
 			(SELECT s.created_at FROM session s WHERE s.id = ? AND s.account_id = a.id AND s.revoked_at IS NULL AND s.expires_at > ?) AS signed_in_at
-		FROM account a WHERE a.id = ? FOR SHARE OF a`, caller.Session, tx.Now, caller.Account)
+		FROM account a WHERE a.id = ?`, caller.Session, tx.Now, caller.Account)
 	if err != nil {
 		return nil, fmt.Errorf("know who signs: %w", err)
 	}

@@ -325,7 +325,7 @@ func (w *walker) ask(who *somebody, g *promised, amount money.Fen, wild bool, n 
 	case n == 32 || n == 33:
 		d, err = w.Disbursements.RequestRelease(w.t.Context(), who.caller, g.ID, amount, "随机")
 	case n == 34 || n == 35:
-		d, err = w.Disbursements.RecordReturn(w.t.Context(), who.caller, g.ID, amount, "随机", "BANK")
+		d, err = w.Disbursements.RecordReturn(w.t.Context(), who.caller, g.ID, amount, "随机", fmt.Sprintf("BANK-%d", amount))
 	case wild:
 		d, err = w.Disbursements.RequestPayment(w.t.Context(), who.caller, g.ID, n-36, nil)
 	default:

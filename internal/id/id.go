@@ -53,6 +53,22 @@ func Parse[T any](s string) (Of[T], error) {
 // From gives a bare UUID its type.
 func From[T any](u uuid.UUID) Of[T] { return Of[T]{u} }
 
+// FromNull gives a UUID that may be lacking its type: without one the id names nothing.
+func FromNull[T any](u *uuid.UUID) Of[T] {
+	if u == nil {
+		return Of[T]{}
+	}
+	return Of[T]{*u}
+}
+
+// OrNull is the bare UUID, or nil where the id names nothing.
+func (i Of[T]) OrNull() *uuid.UUID {
+	if i.IsZero() {
+		return nil
+	}
+	return &i.u
+}
+
 // UUID is the bare UUID.
 func (i Of[T]) UUID() uuid.UUID { return i.u }
 

@@ -56,9 +56,7 @@ func (r sessionRow) session() Session {
 		ID: id.From[Session](r.ID), Account: id.From[Account](r.AccountID), UserAgent: r.UserAgent,
 		CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(),
 	}
-	if r.RevokedAt != nil {
-		s.RevokedAt = r.RevokedAt.UTC()
-	}
+	s.RevokedAt = postgres.OrZero(r.RevokedAt)
 	return s
 }
 

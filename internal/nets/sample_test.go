@@ -171,7 +171,7 @@ func (s *shop) body(t testing.TB, op *operation, who caller, f *firm, in map[str
 			body["digest"] = digest
 		}
 	case "recordPupil": // each in another programme
-		body["programme_id"] = id.New[shop](s.DB.Now()).String()
+		body["programme_id"] = s.recorded(t).String()
 	case "openDuty":
 		body["subject"] = id.New[shop](s.DB.Now()).String()
 	case "proposeGrant":

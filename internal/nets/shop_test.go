@@ -1131,7 +1131,7 @@ func (s *shop) steward() identity.Caller {
 // pupil writes a pupil down, in a programme of his own.
 func (s *shop) pupil(t testing.TB) pupil.Pupil {
 	t.Helper()
-	programme := id.New[shop](s.DB.Now()).UUID()
+	programme := s.recorded(t).UUID()
 	err := postgres.Do(t.Context(), s.DB, func(tx *postgres.Tx) error {
 		return ledger.Book(t.Context(), tx, []ledger.Transfer{
 			{Home: ledger.FundHome, Kind: "gift", Ref: programme.String(), Moves: []ledger.Move{{What: "gift", From: "world:somebody", To: fund.Free, Amount: 1e7}}},

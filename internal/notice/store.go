@@ -33,26 +33,12 @@ func (noticeRow) TableName() string { return "notice" }
 func (r noticeRow) notice() (Notice, error) {
 	n := Notice{
 		ID: id.From[Notice](r.ID), Account: id.From[identity.Account](r.AccountID), Kind: Kind(r.Kind),
-		CreatedAt: r.CreatedAt.UTC(), ReadAt: orZero(r.ReadAt),
+		CreatedAt: r.CreatedAt.UTC(), ReadAt: postgres.OrZero(r.ReadAt),
 	}
 	if err := json.Unmarshal([]byte(r.Params), &n.Params); err != nil {
 		return n, fmt.Errorf("read the parameters of notice %s: %w", n.ID, err)
 	}
 	return n, nil
-}
-
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 // deliveryRow is a row of the table notice_delivery.
@@ -273,7 +259,7 @@ func record(ctx context.Context, tx *postgres.Tx, a attempt, o outcome) error {
 		Where("account_id = ? AND notice_id = ? AND channel = ? AND state = 'pending' AND leased_until = ?",
 			a.notice.Account, a.notice.ID, string(a.message.Channel), a.until).
 		Select("State", "Attempts", "NextAt", "LeasedUntil", "LastAt", "Error").
-		Updates(ctx, deliveryRow{State: string(o.state), Attempts: a.number, NextAt: orNull(o.next), LastAt: &tx.Now, Error: o.word})
+		Updates(ctx, deliveryRow{State: string(o.state), Attempts: a.number, NextAt: postgres.OrNull(o.next), LastAt: &tx.Now, Error: o.word})
 	if err != nil {
 		return fmt.Errorf("record message %s: %w", a.message.ID, err)
 	}

@@ -40,9 +40,10 @@ func Clear(ctx context.Context, tx *postgres.Tx, pid PeriodID) error {
 	return p.clear(tx.Now)
 }
 
-// Hooks are what a subject does: Lock its row, and stop for good when an objection is Upheld.
+// Hooks are what a subject does: Lock its row and say who has got a part in it since it was published,
+// and stop for good when an objection is Upheld.
 type Hooks struct {
-	Lock   func(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) error
+	Lock   func(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) (involved []identity.ID, err error)
 	Upheld func(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) error
 }
 
@@ -112,9 +113,11 @@ func (s *Service) Answer(ctx context.Context, caller identity.Caller, oid ID, up
 			return o, err
 		}
 		hooks := s.hooks[p.Subject]
-		if err := hooks.Lock(ctx, tx, p.SubjectID); err != nil {
+		since, err := hooks.Lock(ctx, tx, p.SubjectID)
+		if err != nil {
 			return o, err
 		}
+		p.Involved = append(p.Involved, since...)
 		if _, err := period(ctx, tx, o.Period, " FOR UPDATE"); err != nil {
 			return o, err
 		}

@@ -65,9 +65,7 @@ func (r row) objection() Objection {
 	o := Objection{
 		ID: id.From[Objection](r.ID), Period: id.From[Period](r.PeriodID), Body: r.Body, FiledAt: r.FiledAt.UTC(), State: State(r.State), Answer: r.Answer,
 	}
-	if r.AnsweredBy != nil && r.AnsweredAt != nil {
-		o.AnsweredBy, o.AnsweredAt = id.From[identity.Account](*r.AnsweredBy), r.AnsweredAt.UTC()
-	}
+	o.AnsweredBy, o.AnsweredAt = id.FromNull[identity.Account](r.AnsweredBy), postgres.OrZero(r.AnsweredAt)
 	return o
 }
 

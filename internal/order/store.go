@@ -43,7 +43,7 @@ func (r checkoutRow) checkout() (Checkout, error) {
 		ID: id.From[Checkout](r.ID), Buyer: id.From[identity.Account](r.BuyerID), State: State(r.State),
 		Goods: money.Fen(r.GoodsFen), Shipping: money.Fen(r.ShippingFen),
 		PlacedAt: r.PlacedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(),
-		PaidAt: orZero(r.PaidAt), ClosedAt: orZero(r.ClosedAt), AdultAt: orZero(r.AdultDeclaredAt), WaiverAt: orZero(r.WaiverAt),
+		PaidAt: postgres.OrZero(r.PaidAt), ClosedAt: postgres.OrZero(r.ClosedAt), AdultAt: postgres.OrZero(r.AdultDeclaredAt), WaiverAt: postgres.OrZero(r.WaiverAt),
 	}
 	if r.ShipTo != nil {
 		if err := json.Unmarshal([]byte(*r.ShipTo), &c.ShipTo); err != nil {
@@ -51,20 +51,6 @@ func (r checkoutRow) checkout() (Checkout, error) {
 		}
 	}
 	return c, nil
-}
-
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 func insertCheckout(ctx context.Context, tx *postgres.Tx, c Checkout, key string) error {
@@ -84,7 +70,7 @@ func insertCheckout(ctx context.Context, tx *postgres.Tx, c Checkout, key string
 			adult_declared_at, waiver_at, placed_at, expires_at)
 		VALUES (?, ?, ?, ?::uuid[], ?, ?, ?, ?::jsonb, ?, ?, ?, ?)`,
 		c.Buyer, c.ID, string(c.State), postgres.Array(c.merchants()), c.Goods, c.Shipping, requestKey, shipTo,
-		orNull(c.AdultAt), orNull(c.WaiverAt), c.PlacedAt, c.ExpiresAt)
+		postgres.OrNull(c.AdultAt), postgres.OrNull(c.WaiverAt), c.PlacedAt, c.ExpiresAt)
 	switch {
 	case postgres.Violates(err, "checkout_once"): // the answer was forgotten after request.Kept, the checkout was not
 		return request.ErrReused
@@ -325,7 +311,7 @@ func (r lineRow) order() Order {
 		ID: id.From[Order](r.ID), Checkout: id.From[Checkout](r.CheckoutID), Buyer: id.From[identity.Account](r.BuyerID),
 		Merchant: id.From[merchant.Merchant](r.MerchantID), MerchantName: r.Merchant, State: State(r.State),
 		Goods: money.Fen(r.GoodsFen), Shipping: money.Fen(r.ShippingFen), ShippingRefunded: money.Fen(r.ShippingRefundedFen),
-		PlacedAt: r.PlacedAt.UTC(), PaidAt: orZero(r.PaidAt),
+		PlacedAt: r.PlacedAt.UTC(), PaidAt: postgres.OrZero(r.PaidAt),
 	}
 }
 

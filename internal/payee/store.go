@@ -33,7 +33,7 @@ func (accountRow) TableName() string { return "payee" }
 func (r accountRow) account() payout.Account {
 	return payout.Account{
 		Owner: r.MerchantID, Ref: r.Ref, Submitted: r.Submitted, Enabled: r.Enabled, Owed: money.Li(r.OwedLi), Failures: r.Failures,
-		RetryAt: orZero(r.RetryAt), CheckedAt: orZero(r.CheckedAt),
+		RetryAt: postgres.OrZero(r.RetryAt), CheckedAt: postgres.OrZero(r.CheckedAt),
 	}
 }
 
@@ -75,7 +75,7 @@ func begun(ctx context.Context, tx *postgres.Tx, owner uuid.UUID) (bool, error) 
 // Save writes a locked account.
 func Save(ctx context.Context, tx *postgres.Tx, a payout.Account) error {
 	_, err := tx.Exec(ctx, `UPDATE payee SET ref = ?, submitted = ?, enabled = ?, owed_li = ?, failures = ?, retry_at = ?, checked_at = ? WHERE merchant_id = ?`,
-		a.Ref, a.Submitted, a.Enabled, int64(a.Owed), a.Failures, orNull(a.RetryAt), orNull(a.CheckedAt), a.Owner)
+		a.Ref, a.Submitted, a.Enabled, int64(a.Owed), a.Failures, postgres.OrNull(a.RetryAt), postgres.OrNull(a.CheckedAt), a.Owner)
 	if err != nil {
 		return fmt.Errorf("save the payout account of %s: %w", a.Owner, err)
 	}
@@ -103,18 +103,4 @@ func stale(ctx context.Context, tx *postgres.Tx, since time.Time, limit int) ([]
 // InArrears are enabled accounts to which whole fen have stayed owed.
 func InArrears(ctx context.Context, tx *postgres.Tx, limit int) ([]payout.Account, error) {
 	return accounts(ctx, tx, limit, "merchant_id", "enabled AND owed_li >= 10 AND (retry_at IS NULL OR retry_at <= ?)", tx.Now)
-}
-
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }

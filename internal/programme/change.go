@@ -131,9 +131,9 @@ func lockedChange(ctx context.Context, tx *postgres.Tx, cid ChangeID) (Change, e
 // Hooks are what a change does about objections.
 func Hooks() objection.Hooks {
 	return objection.Hooks{
-		Lock: func(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) error {
+		Lock: func(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) ([]identity.ID, error) {
 			_, err := lockedChange(ctx, tx, id.From[Change](subject))
-			return err
+			return nil, err
 		},
 		Upheld: func(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) error {
 			c, err := changeByID(ctx, tx, id.From[Change](subject))

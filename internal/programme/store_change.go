@@ -34,34 +34,10 @@ func (r changeRow) change() Change {
 	c := Change{
 		ID: id.From[Change](r.ID), Programme: id.From[Programme](r.ProgrammeID), Kind: r.Kind, Purpose: r.Purpose, OldKind: r.OldKind,
 		OldPurpose: r.OldPurpose, Reason: r.Reason, State: ChangeState(r.State), ProposedBy: id.From[identity.Account](r.ProposedBy), ProposedAt: r.ProposedAt.UTC(),
-		ApprovedBy: who(r.ApprovedBy), DecidedBy: who(r.DecidedBy), ApprovedAt: when(r.ApprovedAt), DecidedAt: when(r.DecidedAt),
+		ApprovedBy: id.FromNull[identity.Account](r.ApprovedBy), DecidedBy: id.FromNull[identity.Account](r.DecidedBy), ApprovedAt: postgres.OrZero(r.ApprovedAt), DecidedAt: postgres.OrZero(r.DecidedAt),
 	}
-	if r.PeriodID != nil {
-		c.Period = id.From[objection.Period](*r.PeriodID)
-	}
+	c.Period = id.FromNull[objection.Period](r.PeriodID)
 	return c
-}
-
-func who(u *uuid.UUID) identity.ID {
-	if u == nil {
-		return identity.ID{}
-	}
-	return id.From[identity.Account](*u)
-}
-
-func when(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-// stamp is NULL for a time that has not come.
-func stamp(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 func insertChange(ctx context.Context, tx *postgres.Tx, c Change) error {
@@ -80,7 +56,7 @@ func insertChange(ctx context.Context, tx *postgres.Tx, c Change) error {
 
 func saveChange(ctx context.Context, tx *postgres.Tx, c Change) error {
 	_, err := tx.Exec(ctx, `UPDATE programme_change SET state = ?, period_id = ?, approved_by = ?, approved_at = ?, decided_by = ?, decided_at = ? WHERE id = ?`,
-		string(c.State), c.Period, c.ApprovedBy, stamp(c.ApprovedAt), c.DecidedBy, stamp(c.DecidedAt), c.ID)
+		string(c.State), c.Period, c.ApprovedBy, postgres.OrNull(c.ApprovedAt), c.DecidedBy, postgres.OrNull(c.DecidedAt), c.ID)
 	if err != nil {
 		return fmt.Errorf("decide on the change %s: %w", c.ID, err)
 	}

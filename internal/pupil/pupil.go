@@ -23,7 +23,7 @@ import (
 
 // Faults of pupil aid.
 var (
-	// ErrUnknown says that there is no such pupil, request or programme.
+	// ErrUnknown says that there is no such pupil or request.
 	ErrUnknown = fault.New(fault.NotFound, "pupil.not_found", "No such pupil or request", "没有该学生或申请")
 	// ErrPerson says that what is told of a pupil is incomplete or wrong.
 	ErrPerson = fault.New(fault.Invalid, "pupil.invalid", "What is told of the pupil is not right", "学生资料有误")

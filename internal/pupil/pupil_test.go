@@ -24,8 +24,10 @@ import (
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/programme"
 	"github.com/shiyi-market/shiyi/internal/pupil"
 	"github.com/shiyi-market/shiyi/internal/request"
+	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
 
 // office is where pupils are written down.
@@ -46,10 +48,21 @@ func newOffice(t *testing.T) *office {
 	t.Helper()
 	o := &office{
 		db: pgtest.New(t), cfg: pupil.Config{Folder: t.TempDir(), Access: time.Hour}, first: person(identity.FundAdmin),
-		second: person(identity.FundAdmin), auditor: person(identity.Auditor), programme: id.New[office](pgtest.Noon).UUID(),
+		second: person(identity.FundAdmin), auditor: person(identity.Auditor),
 	}
+	o.programme = o.plan(t)
 	o.open(t)
 	return o
+}
+
+// plan is one more programme.
+func (o *office) plan(t *testing.T) uuid.UUID {
+	t.Helper()
+	p, err := programme.New(o.db, shoptest.Rules).Record(t.Context(), o.first, shoptest.Plan("结对助学（虚构示例）"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.ID.UUID()
 }
 
 func (o *office) open(t *testing.T) {
@@ -230,7 +243,7 @@ func TestTheSamePupilIsRecordedOncePerProgramme(t *testing.T) {
 		t.Errorf("the same number: %v", err)
 	}
 	elsewhere := o.new(1)
-	elsewhere.Programme = id.New[office](pgtest.Noon).UUID()
+	elsewhere.Programme = o.plan(t)
 	if _, err := o.svc.Record(t.Context(), o.first, elsewhere); err != nil {
 		t.Errorf("another programme: %v", err)
 	}
@@ -247,7 +260,8 @@ func TestWhatIsWrongWithARecordIsSaid(t *testing.T) {
 		"no name": func(n *pupil.New) { n.Name = " " }, "a long name": func(n *pupil.New) { n.Name = strings.Repeat("长", 61) },
 		"no number": func(n *pupil.New) { n.IDNumber = "" }, "a wrong check digit": func(n *pupil.New) { n.IDNumber = n.IDNumber[:17] + "A" },
 		"no guardian": func(n *pupil.New) { n.Guardian = "" }, "a consent of tomorrow": func(n *pupil.New) { n.ConsentOn = pgtest.Noon.AddDate(0, 0, 1) },
-		"a region that is not": func(n *pupil.New) { n.Region = "999999" }, "a NUL": func(n *pupil.New) { n.Note = "a\x00b" },
+		"a region that is not":    func(n *pupil.New) { n.Region = "999999" },
+		"a programme that is not": func(n *pupil.New) { n.Programme = uuid.Max }, "a NUL": func(n *pupil.New) { n.Note = "a\x00b" },
 	} {
 		n := o.new(1)
 		spoil(&n)

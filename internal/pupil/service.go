@@ -34,7 +34,7 @@ func Open(db *postgres.DB, cfg Config) (*Service, error) {
 }
 
 // Record writes a pupil down under a pseudonym. For administrators of the fund. ErrPerson,
-// ErrKnown, ErrUnknown for a region that there is not.
+// ErrKnown.
 func (s *Service) Record(ctx context.Context, caller identity.Caller, n New) (Pupil, error) {
 	if err := cmp.Or(caller.Must(identity.FundAdmin), n.check()); err != nil {
 		return Pupil{}, err

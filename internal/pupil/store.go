@@ -32,9 +32,7 @@ func (r pupilRow) pupil() Pupil {
 		ID: id.From[Pupil](r.ID), Pseudonym: r.Pseudonym, Programme: r.ProgrammeID, Region: r.RegionCode, Stage: Stage(r.Stage),
 		ConsentOn: r.ConsentOn.UTC(), RecordedBy: id.From[identity.Account](r.RecordedBy), RecordedAt: r.RecordedAt.UTC(),
 	}
-	if r.ErasedAt != nil {
-		p.ErasedAt = r.ErasedAt.UTC()
-	}
+	p.ErasedAt = postgres.OrZero(r.ErasedAt)
 	return p
 }
 
@@ -66,12 +64,8 @@ func (r requestRow) request() Request {
 		ID: id.From[Request](r.ID), Pupil: id.From[Pupil](r.PupilID), Purpose: Purpose(r.Purpose), Reason: r.Reason, State: State(r.State),
 		AskedBy: id.From[identity.Account](r.AskedBy), AskedAt: r.AskedAt.UTC(),
 	}
-	if r.DecidedBy != nil && r.DecidedAt != nil {
-		q.DecidedBy, q.DecidedAt = id.From[identity.Account](*r.DecidedBy), r.DecidedAt.UTC()
-	}
-	if r.Until != nil {
-		q.Until = r.Until.UTC()
-	}
+	q.DecidedBy, q.DecidedAt = id.FromNull[identity.Account](r.DecidedBy), postgres.OrZero(r.DecidedAt)
+	q.Until = postgres.OrZero(r.Until)
 	return q
 }
 
@@ -104,6 +98,8 @@ func insert(ctx context.Context, tx *postgres.Tx, p Pupil, s sealed) error {
 	switch {
 	case postgres.Violates(err, "pupil_region_fkey"):
 		return ErrPerson.At("/region", "known", "no such region")
+	case postgres.Violates(err, "pupil_programme_fkey"):
+		return ErrPerson.At("/programme_id", "known", "no such programme")
 	case err != nil:
 		return fmt.Errorf("record a pupil: %w", err)
 	}

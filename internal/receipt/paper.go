@@ -66,6 +66,12 @@ func (w Whole) paper() pdf.Paper {
 		for _, b := range o.Refunds {
 			p.Texts = append(p.Texts, proof("退款 / refund", b.Entry))
 		}
+		for _, d := range o.Disputes {
+			p.Texts = append(p.Texts, proof("银行争议 / dispute", d.Opened))
+			if d.Closed != nil {
+				p.Texts = append(p.Texts, proof(ended(d)+" / dispute "+d.State, *d.Closed))
+			}
+		}
 		if o.Maturing != nil {
 			p.Texts = append(p.Texts, proof("到期转入可拨付 / free", *o.Maturing))
 		}
@@ -92,7 +98,25 @@ func goods(o verify.ReceiptOrder) pdf.Table {
 		day := b.RefundedAt.In(beijing).Format(time.DateOnly)
 		t.Rows = append(t.Rows, []string{"退款 / refund " + day, "", "", "", yuan(b.GoodsFen + b.ShippingFen)})
 	}
+	for _, d := range o.Disputes {
+		day, amount := d.OpenedAt.In(beijing).Format(time.DateOnly), d.GoodsFen+d.ShippingFen
+		if d.State == verify.DisputeLost {
+			amount = -amount
+		}
+		t.Rows = append(t.Rows, []string{ended(d) + " / dispute " + d.State + " " + day, "", "", "", yuan(amount)})
+	}
 	return t
+}
+
+// ended says how a dispute stands.
+func ended(d verify.ReceiptDispute) string {
+	switch d.State {
+	case verify.DisputeWon:
+		return "银行争议已撤回，款项退还商家"
+	case verify.DisputeLost:
+		return "银行已将款项退还买家"
+	}
+	return "银行争议中"
 }
 
 // where says where each order's tenth is.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/ledger"
@@ -45,7 +46,14 @@ func page(base string, r verify.Receipt) string {
 // how tells a reader what to do with a receipt.
 const how = "保存为 receipt.json（或保存回执网页），从别处取得日志公钥后离线核验 / save as receipt.json, or save the page, get the log's key from elsewhere and check it offline: shiyi-verify receipt --key KEY receipt.json"
 
-// reference names a transfer of the book: a sale by its order, a refund by its own id.
+// came is what came back of an order: refunds, and what the buyer's bank took.
+type came struct {
+	refunds  []order.Refund
+	disputes []dispute.Stake
+}
+
+// reference names a transfer of the book: a sale by its order, a refund by its own id, a dispute by the
+// order's part in it.
 type reference struct {
 	home uuid.UUID
 	kind string
@@ -57,32 +65,28 @@ func saleOf(o order.Order) reference {
 	return reference{o.Merchant.UUID(), fund.Sale, o.ID.String()}
 }
 
-// refundOf is how a refund of an order is named in the book. One that a buyer's bank took by a
-// dispute has another kind: see backOf.
+// refundOf is how a refund of an order is named in the book.
 func refundOf(o order.Order, r order.Refund) reference {
 	return reference{o.Merchant.UUID(), fund.Refund, r.ID.String()}
 }
 
-// backOf is the transfer by which the money of a refund came back.
-func backOf(o order.Order, r order.Refund, book map[reference]proven) (proven, bool) {
-	ref := refundOf(o, r)
-	if back, ok := book[ref]; ok {
-		return back, true
-	}
-	ref.kind = fund.DisputeLost
-	back, ok := book[ref]
-	return back, ok
+// disputeOf is how the beginning or an end of a dispute is named in the book.
+func disputeOf(d dispute.Stake, kind string) reference {
+	return reference{d.Merchant.UUID(), kind, d.ID.String()}
 }
 
-// transfers are all that the book must have of these orders, sales before
-// refunds. A maturing has the name of its sale, and a lost dispute that of the refund which it
-// became, so that they are found with these.
-func transfers(orders []order.Order, refunds map[order.ID][]order.Refund) []reference {
+// transfers are all that the book must have of these orders, sales before what
+// came back. A maturing has the name of its sale, and the end of a dispute that of its beginning, so that they are
+// found with them.
+func transfers(orders []order.Order, back map[order.ID]came) []reference {
 	var all []reference
 	for _, o := range orders {
 		all = append(all, saleOf(o))
-		for _, r := range refunds[o.ID] {
+		for _, r := range back[o.ID].refunds {
 			all = append(all, refundOf(o, r))
+		}
+		for _, d := range back[o.ID].disputes {
+			all = append(all, disputeOf(d, fund.Dispute))
 		}
 	}
 	return all
@@ -108,14 +112,14 @@ func (p proven) wire() verify.Entry {
 
 // compose makes the receipt of a paid checkout. A transfer that the book lacks is
 // an error: it would mean that something was sold and not booked.
-func compose(c order.Checkout, refunds map[order.ID][]order.Refund, book map[reference]proven) (verify.Receipt, error) {
+func compose(c order.Checkout, back map[order.ID]came, book map[reference]proven) (verify.Receipt, error) {
 	r := verify.Receipt{
 		Format: verify.ReceiptFormat, CheckoutID: c.ID.String(), PaidAt: c.PaidAt.UTC(),
 		GoodsFen: int64(c.Goods), ShippingFen: int64(c.Shipping), TotalFen: int64(c.Goods + c.Shipping),
 		FundAccount: verify.FundAccount, HowToVerify: how,
 	}
 	for _, o := range c.Orders {
-		wired, err := composeOrder(o, refunds[o.ID], book)
+		wired, err := composeOrder(o, back[o.ID], book)
 		if err != nil {
 			return verify.Receipt{}, err
 		}
@@ -125,12 +129,18 @@ func compose(c order.Checkout, refunds map[order.ID][]order.Refund, book map[ref
 			r.RefundedFen += b.GoodsFen + b.ShippingFen
 			r.ReturnedLi += b.LevyLi
 		}
+		for _, d := range wired.Disputes {
+			if d.State == verify.DisputeLost {
+				r.RefundedFen -= d.GoodsFen + d.ShippingFen
+				r.ReturnedLi -= d.LevyLi
+			}
+		}
 	}
 	r.NetLevyLi = r.LevyLi + r.ReturnedLi
 	return r, nil
 }
 
-func composeOrder(o order.Order, refunds []order.Refund, book map[reference]proven) (verify.ReceiptOrder, error) {
+func composeOrder(o order.Order, back came, book map[reference]proven) (verify.ReceiptOrder, error) {
 	sale, ok := book[saleOf(o)]
 	if !ok {
 		return verify.ReceiptOrder{}, fmt.Errorf("order %s is paid, and its sale is not in the book", o.ID)
@@ -138,7 +148,8 @@ func composeOrder(o order.Order, refunds []order.Refund, book map[reference]prov
 	w := verify.ReceiptOrder{
 		OrderID: o.ID.String(), Merchant: verify.ReceiptMerchant{ID: o.Merchant.String(), Name: o.MerchantName},
 		GoodsFen: int64(o.Goods), ShippingFen: int64(o.Shipping), LevyLi: int64(levied(sale.entry)),
-		Lines: make([]verify.ReceiptLine, len(o.Lines)), Entry: sale.wire(), Refunds: make([]verify.ReceiptRefund, len(refunds)),
+		Lines: make([]verify.ReceiptLine, len(o.Lines)), Entry: sale.wire(),
+		Refunds: make([]verify.ReceiptRefund, len(back.refunds)), Disputes: make([]verify.ReceiptDispute, len(back.disputes)),
 	}
 	for i, l := range o.Lines {
 		w.Lines[i] = verify.ReceiptLine{
@@ -150,16 +161,45 @@ func composeOrder(o order.Order, refunds []order.Refund, book map[reference]prov
 		entry := freed.wire()
 		w.Maturing = &entry
 	}
-	for i, b := range refunds {
-		back, ok := backOf(o, b, book)
+	for i, b := range back.refunds {
+		gone, ok := book[refundOf(o, b)]
 		if !ok {
 			return verify.ReceiptOrder{}, fmt.Errorf("refund %s of order %s is not in the book", b.ID, o.ID)
 		}
 		w.Refunds[i] = verify.ReceiptRefund{
 			RefundID: b.ID.String(), RefundedAt: b.At.UTC(),
-			GoodsFen: -int64(b.Goods), ShippingFen: -int64(b.Shipping), LevyLi: -int64(levied(back.entry)), Entry: back.wire(),
+			GoodsFen: -int64(b.Goods), ShippingFen: -int64(b.Shipping), LevyLi: -int64(levied(gone.entry)), Entry: gone.wire(),
 		}
 	}
+	for i, d := range back.disputes {
+		wired, err := composeDispute(d, book)
+		if err != nil {
+			return verify.ReceiptOrder{}, err
+		}
+		w.Disputes[i] = wired
+	}
+	return w, nil
+}
+
+func composeDispute(d dispute.Stake, book map[reference]proven) (verify.ReceiptDispute, error) {
+	opened, ok := book[disputeOf(d, fund.Dispute)]
+	if !ok {
+		return verify.ReceiptDispute{}, fmt.Errorf("dispute %s of order %s is not in the book", d.ID, d.Order)
+	}
+	w := verify.ReceiptDispute{
+		DisputeID: d.ID.String(), State: verify.DisputeOpen, OpenedAt: opened.entry.At,
+		GoodsFen: int64(d.Goods), ShippingFen: int64(d.Shipping), LevyLi: int64(levied(opened.entry)), Opened: opened.wire(),
+	}
+	kind, ended := map[dispute.State]string{dispute.Won: fund.DisputeWon, dispute.Lost: fund.DisputeLost}[d.State]
+	if !ended {
+		return w, nil
+	}
+	closed, ok := book[disputeOf(d, kind)]
+	if !ok {
+		return w, fmt.Errorf("the end of dispute %s of order %s is not in the book", d.ID, d.Order)
+	}
+	entry := closed.wire()
+	w.State, w.ClosedAt, w.Closed = string(d.State), &closed.entry.At, &entry
 	return w, nil
 }
 

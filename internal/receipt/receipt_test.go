@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
@@ -198,36 +199,79 @@ func TestARefundStandsOnTheReceiptAsANegative(t *testing.T) {
 	}
 }
 
-// lose has the buyer's bank take the second order's payment back for good.
-func (s *sold) lose(t *testing.T) uuid.UUID {
+// dispute lets a bank ask about 5 yuan of the first order's goods, and end it so.
+func (s *sold) dispute(t *testing.T, to dispute.State, matured bool) {
 	t.Helper()
-	part, payable, aside := ordered(10), ledger.Payable(s.homes[1]), ledger.Account("disputed:"+ordered(11).String())
-	const goods = money.Fen(33)
+	const taken = money.Fen(500)
+	did, part, owed, aside := ordered(20), ordered(21), ledger.Payable(s.homes[0]), ledger.Account("disputed:x")
+	s.exec(t, `INSERT INTO dispute (id, checkout_id, provider, ref, payment, amount_fen, beyond_fen, currency, reason, state, opened_at, heard_at)
+		VALUES ($1, $2, 'stripe', 'dp_1', 'pi_1', 500, 0, 'cny', 'fraudulent', 'open', $3, $3)`, did, s.checkout.UUID(), s.db.Now())
+	s.exec(t, `INSERT INTO dispute_part (merchant_id, id, dispute_id, order_id, goods_fen, shipping_fen, matured)
+		VALUES ($1, $2, $3, $4, 500, 0, $5)`, s.homes[0], part, did, s.orders[0], matured)
+	s.book(t, ledger.Transfer{Home: s.homes[0], Kind: fund.Dispute, Ref: part.String(), Public: true, Moves: []ledger.Move{
+		{What: fund.Goods, From: owed, To: aside, Amount: taken.Li()}, fund.Hold(taken, matured),
+	}})
+	if to == dispute.Open {
+		return
+	}
+	s.exec(t, `UPDATE dispute SET state = $1, closed_at = $2 WHERE id = $3`, string(to), s.db.Now(), did)
+	if to == dispute.Won {
+		s.book(t, ledger.Transfer{Home: s.homes[0], Kind: fund.DisputeWon, Ref: part.String(), Public: true, Moves: []ledger.Move{
+			{What: fund.Goods, From: aside, To: owed, Amount: taken.Li()}, fund.LetGo(taken, matured),
+		}})
+		return
+	}
 	s.exec(t, `INSERT INTO order_refund (merchant_id, id, order_id, goods_fen, shipping_fen, reason, actor_id, at, lines)
-		VALUES ($1, $2, $3, $4, 0, 'dispute lost', $1, $5, '[]')`, s.homes[1], part, s.orders[1], int64(goods), s.db.Now())
-	s.book(t, ledger.Transfer{Home: s.homes[1], Kind: fund.Dispute, Ref: part.String(), Public: true, Moves: []ledger.Move{
-		{What: fund.Goods, From: payable, To: aside, Amount: goods.Li()}, fund.Hold(goods, false),
+		VALUES ($1, $2, $3, 500, 0, 'dispute lost', $1, $4, '[]')`, s.homes[0], part, s.orders[0], s.db.Now())
+	s.book(t, ledger.Transfer{Home: s.homes[0], Kind: fund.DisputeLost, Ref: part.String(), Public: true, Moves: []ledger.Move{
+		{What: fund.Goods, From: aside, To: ledger.World("stripe"), Amount: taken.Li()}, fund.GiveUp(owed, taken),
 	}})
-	s.book(t, ledger.Transfer{Home: s.homes[1], Kind: fund.DisputeLost, Ref: part.String(), Public: true, Moves: []ledger.Move{
-		{What: fund.Goods, From: aside, To: ledger.World("stripe"), Amount: goods.Li()}, fund.GiveUp(payable, goods),
-	}})
-	return part
 }
 
-// What a bank took back for good came back to the buyer, with its tenth: the receipt says so, and is proven.
-func TestALostDisputeStandsOnTheReceiptAsARefund(t *testing.T) {
+func TestWhatABankTookBackStandsOnTheReceipt(t *testing.T) {
 	t.Parallel()
-	s := newSold(t, order.Paid)
-	s.refund(t)
-	lost := s.lose(t)
-	s.drain(t)
-	r := s.receipt(t)
-	findings, err := verify.CheckReceipt(r, s.checker)
-	if err != nil || len(findings) != 4 {
-		t.Fatalf("%+v, %v", findings, err)
-	}
-	if r.ReturnedLi != -1033 || r.NetLevyLi != 8000 || r.RefundedFen != -1033 || len(r.Orders[1].Refunds) != 1 || r.Orders[1].Refunds[0].RefundID != lost.String() {
-		t.Errorf("receipt: %+v", r)
+	for name, tt := range map[string]struct {
+		to       dispute.State
+		late     bool      // the tenth was free before
+		left     money.Fen // of the first order's goods, when its tenth becomes free; 0: it does not
+		findings int
+		returned int64
+	}{
+		"asked":                  {dispute.Open, false, 0, 3, 0},
+		"asked late":             {dispute.Open, true, 9000, 4, 0},
+		"given back":             {dispute.Won, false, 9000, 5, 0},
+		"given back late":        {dispute.Won, true, 9000, 5, 0},
+		"taken for good":         {dispute.Lost, false, 8500, 5, -500},
+		"taken for good, late":   {dispute.Lost, true, 9000, 5, -500},
+		"taken before it is due": {dispute.Lost, false, 0, 4, -500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSold(t, order.Paid)
+			if tt.late {
+				s.mature(t, tt.left)
+			}
+			s.dispute(t, tt.to, tt.late)
+			if !tt.late && tt.left > 0 {
+				s.mature(t, tt.left)
+			}
+			if _, err := verify.CheckReceipt(s.receipt(t), s.checker); !errors.Is(err, verify.ErrPending) {
+				t.Fatalf("before the log has it: %v", err)
+			}
+			s.drain(t)
+			r := s.receipt(t)
+			findings, err := verify.CheckReceipt(r, s.checker)
+			if err != nil || len(findings) != tt.findings {
+				t.Fatalf("%d findings, want %d: %v", len(findings), tt.findings, err)
+			}
+			if r.ReturnedLi != tt.returned || r.RefundedFen != tt.returned || r.NetLevyLi != 9033+tt.returned {
+				t.Errorf("returned %d, refunded %d, net %d", r.ReturnedLi, r.RefundedFen, r.NetLevyLi)
+			}
+			var raw bytes.Buffer
+			if missing, err := s.receipts.Paper(t.Context(), s.buyer, s.checkout, &raw); err != nil || len(missing) > 0 {
+				t.Errorf("on paper it lacks %q, %v", string(missing), err)
+			}
+		})
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"slices"
 
 	"github.com/shiyi-market/shiyi/internal/aftersale"
+	"github.com/shiyi-market/shiyi/internal/dispute"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/notice"
@@ -68,15 +70,15 @@ func (s *Service) whole(ctx context.Context, caller identity.Caller, cid order.C
 		return Whole{}, ErrNotPaid.With("the checkout is %s", c.State)
 	}
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (w Whole, err error) {
-		refunds, err := aftersale.Refunds(ctx, tx, c.Orders)
+		back, err := whatCame(ctx, tx, c)
 		if err != nil {
 			return w, err
 		}
-		book, err := s.prove(ctx, tx, transfers(c.Orders, refunds))
+		book, err := s.prove(ctx, tx, transfers(c.Orders, back))
 		if err != nil {
 			return w, err
 		}
-		if w.Receipt, err = compose(c, refunds, book); err != nil {
+		if w.Receipt, err = compose(c, back, book); err != nil {
 			return w, err
 		}
 		w.Receipt.Log = verify.ReceiptLog{Origin: s.log.Origin(), Key: s.log.VerifierKey()}
@@ -84,6 +86,28 @@ func (s *Service) whole(ctx context.Context, caller identity.Caller, cid order.C
 		w.Traced, err = trace.Of(ctx, tx, c)
 		return w, err
 	})
+}
+
+// whatCame is what came back of the orders of a checkout. A lost dispute is kept as a refund, too, by
+// the id of the order's part in it: it is told once.
+func whatCame(ctx context.Context, tx *postgres.Tx, c order.Checkout) (map[order.ID]came, error) {
+	refunds, err := aftersale.Refunds(ctx, tx, c.Orders)
+	if err != nil {
+		return nil, err
+	}
+	disputes, err := dispute.Stakes(ctx, tx, c.Orders)
+	if err != nil {
+		return nil, err
+	}
+	back := make(map[order.ID]came, len(c.Orders))
+	for _, o := range c.Orders {
+		stakes := disputes[o.ID]
+		own := slices.DeleteFunc(refunds[o.ID], func(r order.Refund) bool {
+			return slices.ContainsFunc(stakes, func(s dispute.Stake) bool { return s.ID.UUID() == r.ID.UUID() })
+		})
+		back[o.ID] = came{own, stakes}
+	}
+	return back, nil
 }
 
 // Tell posts the notice of a checkout that an event of the provider's paid, after its

@@ -220,23 +220,9 @@ func (breakRow) TableName() string { return "recon_break" }
 func (r breakRow) found() Break {
 	return Break{
 		ID: id.From[Break](r.ID), Day: merchant.Date(r.Day.Format(time.DateOnly)), Kind: r.Kind, Object: r.Object,
-		Expected: money.Li(r.ExpectedLi), Found: money.Li(r.FoundLi), State: BreakState(r.State), Owner: person(r.OwnerID), Resolution: r.Resolution,
-		ResolvedBy: person(r.ResolvedBy), FoundAt: r.FoundAt.UTC(), ResolvedAt: value(r.ResolvedAt),
+		Expected: money.Li(r.ExpectedLi), Found: money.Li(r.FoundLi), State: BreakState(r.State), Owner: id.FromNull[identity.Account](r.OwnerID), Resolution: r.Resolution,
+		ResolvedBy: id.FromNull[identity.Account](r.ResolvedBy), FoundAt: r.FoundAt.UTC(), ResolvedAt: postgres.OrZero(r.ResolvedAt),
 	}
-}
-
-func person(p *uuid.UUID) identity.ID {
-	if p == nil {
-		return identity.ID{}
-	}
-	return id.From[identity.Account](*p)
-}
-
-func value(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
 }
 
 // saveBreaks adds what was found of a day and opens again what had been resolved by

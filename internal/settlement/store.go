@@ -99,11 +99,9 @@ func (r payoutRow) payout() payout.Payout {
 	p := payout.Payout{
 		ID: id.From[payout.Payout](r.ID), Merchant: r.MerchantID, Month: r.Month, Group: r.GroupID, Amount: money.Fen(r.AmountFen), Reversed: money.Fen(r.ReversedFen),
 		State: payout.State(r.State), Account: r.Account, Ref: r.Ref, Failure: r.Failure, Attempt: r.Attempt,
-		CreatedAt: r.CreatedAt.UTC(), TriedAt: r.TriedAt.UTC(), SettledAt: orZero(r.SettledAt),
+		CreatedAt: r.CreatedAt.UTC(), TriedAt: r.TriedAt.UTC(), SettledAt: postgres.OrZero(r.SettledAt),
 	}
-	if r.OrderID != nil {
-		p.Order = id.From[order.Order](*r.OrderID)
-	}
+	p.Order = id.FromNull[order.Order](r.OrderID)
 	return p
 }
 
@@ -143,7 +141,7 @@ func lockPayout(ctx context.Context, tx *postgres.Tx, pid payout.ID) (payout.Pay
 // savePayout writes what became of a locked payout.
 func savePayout(ctx context.Context, tx *postgres.Tx, p payout.Payout) error {
 	_, err := tx.Exec(ctx, `UPDATE payout SET state = ?, reversed_fen = ?, account = ?, ref = ?, failure = ?, attempt = ?, tried_at = ?, settled_at = ? WHERE merchant_id = ? AND id = ?`,
-		string(p.State), int64(p.Reversed), p.Account, p.Ref, p.Failure, p.Attempt, p.TriedAt, orNull(p.SettledAt), p.Merchant, p.ID)
+		string(p.State), int64(p.Reversed), p.Account, p.Ref, p.Failure, p.Attempt, p.TriedAt, postgres.OrNull(p.SettledAt), p.Merchant, p.ID)
 	if err != nil {
 		return fmt.Errorf("save payout %s: %w", p.ID, err)
 	}
@@ -323,18 +321,4 @@ func mapped[R, T any](rows []R, f func(R) T) []T {
 		out[i] = f(r)
 	}
 	return out
-}
-
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }

@@ -345,9 +345,7 @@ func (s standingRow) alert() (Alert, error) {
 		ID: id.From[Alert](r.ID), Merchant: id.From[merchant.Merchant](r.MerchantID), MerchantName: s.MerchantName, Subject: Subject(r.Subject),
 		Kind: r.Kind, No: r.Number, DueOn: date(r.DueOn), Days: r.Days, State: AlertState(s.State), RaisedAt: r.RaisedAt.UTC(),
 	}
-	if r.AcknowledgedAt != nil {
-		a.AcknowledgedAt = r.AcknowledgedAt.UTC()
-	}
+	a.AcknowledgedAt = postgres.OrZero(r.AcknowledgedAt)
 	return a, nil
 }
 

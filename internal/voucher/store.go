@@ -54,19 +54,12 @@ type appointmentRow struct {
 
 const shown = `SELECT a.*, v.order_id, v.name FROM voucher_appointment a JOIN voucher v ON v.merchant_id = a.merchant_id AND v.id = a.voucher_id `
 
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
 func (r voucherRow) voucher() Voucher {
 	return Voucher{
 		ID: id.From[Voucher](r.ID), Order: id.From[order.Order](r.OrderID), Line: r.Line, N: r.N,
 		Merchant: id.From[merchant.Merchant](r.MerchantID), MerchantName: r.Merchant, Buyer: id.From[identity.Account](r.BuyerID),
 		Name: r.Name, Spec: r.Spec, Code: Code(r.Code), State: State(r.State), ValidUntil: merchant.Date(r.ValidUntil.Format(time.DateOnly)),
-		IssuedAt: r.IssuedAt.UTC(), EndedAt: orZero(r.EndedAt),
+		IssuedAt: r.IssuedAt.UTC(), EndedAt: postgres.OrZero(r.EndedAt),
 	}
 }
 
@@ -74,7 +67,7 @@ func (r appointmentRow) appointment() Appointment {
 	return Appointment{
 		ID: id.From[Appointment](r.ID), Voucher: id.From[Voucher](r.VoucherID), Merchant: id.From[merchant.Merchant](r.MerchantID),
 		Order: id.From[order.Order](r.OrderID), Name: r.Name, Day: merchant.Date(r.Day.Format(time.DateOnly)), People: r.People,
-		State: AppointmentState(r.State), Reason: r.Reason, AskedAt: r.AskedAt.UTC(), DecidedAt: orZero(r.DecidedAt),
+		State: AppointmentState(r.State), Reason: r.Reason, AskedAt: r.AskedAt.UTC(), DecidedAt: postgres.OrZero(r.DecidedAt),
 	}
 }
 

@@ -36,8 +36,8 @@ func (endpointRow) TableName() string { return "webhook_endpoint" }
 func (r endpointRow) endpoint() (Endpoint, error) {
 	e := Endpoint{
 		ID: id.From[Endpoint](r.ID), Merchant: r.MerchantID, URL: r.URL, State: State(r.State), Because: Reason(r.Because),
-		FailingSince: orZero(r.FailingSince), CreatedAt: r.CreatedAt.UTC(),
-		secret: r.Secret, previous: r.PreviousSecret, previousUntil: orZero(r.PreviousUntil),
+		FailingSince: postgres.OrZero(r.FailingSince), CreatedAt: r.CreatedAt.UTC(),
+		secret: r.Secret, previous: r.PreviousSecret, previousUntil: postgres.OrZero(r.PreviousUntil),
 	}
 	if err := json.Unmarshal([]byte(r.Events), &e.Events); err != nil {
 		return e, fmt.Errorf("read the events of endpoint %s: %w", e.ID, err)
@@ -52,23 +52,9 @@ func endpointRowOf(e Endpoint, now time.Time) (endpointRow, error) {
 	}
 	return endpointRow{
 		MerchantID: e.Merchant, ID: e.ID.UUID(), URL: e.URL, Events: string(events), State: string(e.State), Because: string(e.Because),
-		Secret: e.secret, PreviousSecret: e.previous, PreviousUntil: orNull(e.previousUntil), FailingSince: orNull(e.FailingSince),
+		Secret: e.secret, PreviousSecret: e.previous, PreviousUntil: postgres.OrNull(e.previousUntil), FailingSince: postgres.OrNull(e.FailingSince),
 		CreatedAt: e.CreatedAt, UpdatedAt: now,
 	}, nil
-}
-
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 // eventRow is a row of the table webhook_event.
@@ -128,7 +114,7 @@ func (r toldRow) delivery() Delivery {
 	w := r.Row
 	return Delivery{
 		ID: id.From[Delivery](w.ID), Merchant: w.MerchantID, Endpoint: id.From[Endpoint](w.EndpointID), Event: id.From[Event](w.EventID),
-		Type: Type(r.Type), Ref: r.Ref, State: DeliveryState(w.State), Attempts: w.Attempts, Next: orZero(w.NextAt), LastAt: orZero(w.LastAt),
+		Type: Type(r.Type), Ref: r.Ref, State: DeliveryState(w.State), Attempts: w.Attempts, Next: postgres.OrZero(w.NextAt), LastAt: postgres.OrZero(w.LastAt),
 		Status: w.Status, Error: w.Error, Response: w.Response, CreatedAt: w.CreatedAt.UTC(),
 	}
 }
@@ -329,7 +315,7 @@ func updateDelivery(ctx context.Context, tx *postgres.Tx, d Delivery) error {
 	_, err := postgres.On[deliveryRow](tx).Where("merchant_id = ? AND id = ?", d.Merchant, d.ID.UUID()).
 		Select("State", "Attempts", "NextAt", "LeasedUntil", "LastAt", "Status", "Error", "Response").
 		Updates(ctx, deliveryRow{
-			State: string(d.State), Attempts: d.Attempts, NextAt: orNull(d.Next), LastAt: orNull(d.LastAt),
+			State: string(d.State), Attempts: d.Attempts, NextAt: postgres.OrNull(d.Next), LastAt: postgres.OrNull(d.LastAt),
 			Status: d.Status, Error: d.Error, Response: d.Response,
 		})
 	if err != nil {

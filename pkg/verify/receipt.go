@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"html"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -32,9 +31,9 @@ type Receipt struct {
 	GoodsFen    int64 `json:"goods_fen"`
 	ShippingFen int64 `json:"shipping_fen"`
 	TotalFen    int64 `json:"total_fen"`    // goods and shipping: what was paid
-	RefundedFen int64 `json:"refunded_fen"` // ≤ 0: goods and shipping
+	RefundedFen int64 `json:"refunded_fen"` // ≤ 0: goods and shipping, refunded or taken back by the buyer's bank for good
 	LevyLi      int64 `json:"levy_li"`      // one tenth of the goods
-	ReturnedLi  int64 `json:"returned_li"`  // ≤ 0: one tenth of the goods refunded
+	ReturnedLi  int64 `json:"returned_li"`  // ≤ 0: one tenth of the goods that came back so
 	NetLevyLi   int64 `json:"net_levy_li"`  // what the fund has of this checkout
 
 	Orders      []ReceiptOrder `json:"orders"`
@@ -53,15 +52,16 @@ type ReceiptLog struct {
 
 // ReceiptOrder is the part of one merchant.
 type ReceiptOrder struct {
-	OrderID     string          `json:"order_id"`
-	Merchant    ReceiptMerchant `json:"merchant"`
-	Lines       []ReceiptLine   `json:"lines"`
-	GoodsFen    int64           `json:"goods_fen"`
-	ShippingFen int64           `json:"shipping_fen"`
-	LevyLi      int64           `json:"levy_li"`
-	Entry       Entry           `json:"entry"`
-	Refunds     []ReceiptRefund `json:"refunds"`            // oldest first
-	Maturing    *Entry          `json:"maturing,omitempty"` // when the goods could come back no more; its name is the order's id
+	OrderID     string           `json:"order_id"`
+	Merchant    ReceiptMerchant  `json:"merchant"`
+	Lines       []ReceiptLine    `json:"lines"`
+	GoodsFen    int64            `json:"goods_fen"`
+	ShippingFen int64            `json:"shipping_fen"`
+	LevyLi      int64            `json:"levy_li"`
+	Entry       Entry            `json:"entry"`
+	Refunds     []ReceiptRefund  `json:"refunds"`            // oldest first
+	Disputes    []ReceiptDispute `json:"disputes"`           // oldest first
+	Maturing    *Entry           `json:"maturing,omitempty"` // when the goods could come back no more; its name is the order's id
 }
 
 // ReceiptMerchant is who sold.
@@ -81,8 +81,7 @@ type ReceiptLine struct {
 	GoodsFen int64  `json:"goods_fen"` // of all, after discounts: at most Quantity × PriceFen
 }
 
-// ReceiptRefund is money that came back, by a refund or because the buyer's bank took the
-// payment back for good: its amounts are ≤ 0.
+// ReceiptRefund is money that came back: its amounts are ≤ 0.
 type ReceiptRefund struct {
 	RefundID    string    `json:"refund_id"`
 	RefundedAt  time.Time `json:"refunded_at"`
@@ -92,11 +91,39 @@ type ReceiptRefund struct {
 	Entry       Entry     `json:"entry"`
 }
 
-// Entry is the place of a sale or a refund in the public log. Name and Salt
+// States of a ReceiptDispute.
+const (
+	DisputeOpen = "open" // the bank has taken the money back and asks
+	DisputeWon  = "won"  // it has given it back: nothing changed
+	DisputeLost = "lost" // it keeps it for the buyer: as good as a refund
+)
+
+// ReceiptDispute is what the buyer's bank took back of an order: its amounts are ≥ 0.
+type ReceiptDispute struct {
+	DisputeID   string     `json:"dispute_id"` // of the part that the order has in it
+	State       string     `json:"state"`
+	OpenedAt    time.Time  `json:"opened_at"`
+	ClosedAt    *time.Time `json:"closed_at,omitempty"`
+	GoodsFen    int64      `json:"goods_fen"`
+	ShippingFen int64      `json:"shipping_fen"`
+	LevyLi      int64      `json:"levy_li"`
+	Opened      Entry      `json:"opened"`
+	Closed      *Entry     `json:"closed,omitempty"`
+}
+
+// lost is what of it came back to the buyer for good.
+func (d ReceiptDispute) lost() (goods, shipping, levy int64) {
+	if d.State != DisputeLost {
+		return 0, 0, 0
+	}
+	return d.GoodsFen, d.ShippingFen, d.LevyLi
+}
+
+// Entry is the place of a sale, a refund or a dispute in the public log. Name and Salt
 // open the leaf's commitment (see Commitment).
 type Entry struct {
 	State string `json:"state"` // Proven or Pending
-	Name  string `json:"name"`  // the order's or the refund's id
+	Name  string `json:"name"`  // the id of the order, the refund, or the order's part in a dispute
 	Salt  string `json:"salt"`  // hexadecimal, at least 16 bytes
 	Leaf  string `json:"leaf"`
 	Proof string `json:"proof"` // https://c2sp.org/tlog-proof, "" while pending
@@ -139,95 +166,147 @@ func ReceiptOfPage(page []byte) (Receipt, error) {
 
 // Finding is what was proven of one leaf of a receipt.
 type Finding struct {
-	OrderID, RefundID string // RefundID is "" for the sale and the maturing
-	Maturing          bool   // the order's tenth became free: Amounts has it and no goods
-	Merchant          string // its name on the receipt
-	Amounts           Amounts
-	Proven            bool
-	Index             int64 // in the log, if proven
-	Under             Checkpoint
+	OrderID, RefundID  string // RefundID is "" for all but a refund
+	DisputeID, Dispute string // "" for all but a dispute: whose, and which of its states the leaf begins
+	Maturing           bool   // the order's tenth became free: Amounts has it and no goods
+	Merchant           string // its name on the receipt
+	Amounts            Amounts
+	Proven             bool
+	Index              int64 // in the log, if proven
+	Under              Checkpoint
+}
+
+// Queued reports whether the finding's leaf brought a tenth into the fund's queue: a maturing, or
+// a dispute that was won after it.
+func (f Finding) Queued() bool {
+	return f.Maturing || f.Dispute == DisputeWon && f.Amounts.Fund == FundFree
 }
 
 // CheckReceipt checks a receipt without any network: that lines, orders and
 // totals sum up, that each order's leaf says the same amounts for the same order,
-// merchant and time with exactly one tenth for the fund, each refund's leaf likewise, that a
-// maturing makes no more free than was left of the order's tenth, and that the log has each leaf. What was found so far comes with every
-// error: ErrReceipt, ErrLeaf, ErrTenth, ErrProof, ErrCheckpoint, or ErrPending when all
+// merchant and time with exactly one tenth for the fund, each leaf of a refund or a dispute likewise, that what
+// was left of the order's tenth, and no more, became free, and that the log has each leaf. What was found so far
+// comes with every error: ErrReceipt, ErrLeaf, ErrTenth, ErrProof, ErrCheckpoint, or ErrPending when all
 // else holds.
 func CheckReceipt(r Receipt, log Log) ([]Finding, error) {
-	var findings []Finding
 	if err := r.sums(); err != nil {
 		return nil, err
 	}
-	pending, places := false, map[int64]bool{}
-	note := func(f Finding, err error) error {
-		if err != nil {
-			return err
-		}
-		findings = append(findings, f)
-		if pending = pending || !f.Proven; f.Proven && places[f.Index] {
-			return fmt.Errorf("%w: entry %d stands for two of its parts", ErrReceipt, f.Index)
-		}
-		places[f.Index] = places[f.Index] || f.Proven
-		return nil
-	}
+	c := receiptCheck{log: log, places: map[int64]bool{}}
 	for _, o := range r.Orders {
-		f, err := o.Entry.check(log, o.OrderID, o.Merchant.ID, r.PaidAt, Amounts{o.GoodsFen * 10, o.ShippingFen * 10, o.LevyLi, ""}, KindSale)
-		f.OrderID, f.Merchant = o.OrderID, o.Merchant.Name
-		if err := note(f, err); err != nil {
-			return findings, fmt.Errorf("order %s: %w", o.OrderID, err)
-		}
-		for _, b := range o.Refunds {
-			f, err := b.Entry.check(log, b.RefundID, o.Merchant.ID, b.RefundedAt, Amounts{-b.GoodsFen * 10, -b.ShippingFen * 10, -b.LevyLi, ""}, KindRefund, KindDisputeLost)
-			f.OrderID, f.RefundID, f.Merchant = o.OrderID, b.RefundID, o.Merchant.Name
-			if err := note(f, err); err != nil {
-				return findings, fmt.Errorf("refund %s: %w", b.RefundID, err)
-			}
-		}
-		if o.Maturing != nil {
-			f, err := o.matured(log, findings)
-			if err := note(f, err); err != nil {
-				return findings, fmt.Errorf("maturing of order %s: %w", o.OrderID, err)
-			}
+		if err := c.order(o, r.PaidAt); err != nil {
+			return c.findings, err
 		}
 	}
-	if pending {
-		return findings, ErrPending
+	if c.pending {
+		return c.findings, ErrPending
 	}
-	return findings, nil
+	return c.findings, nil
 }
 
-// matured checks the maturing of an order, whose refunds are among the findings: those that
-// gave a tenth back before it left less to become free. What a bank took back may have been free before,
-// and what it still asks about is on no receipt, so that less than this may have matured.
-func (o ReceiptOrder) matured(log Log, findings []Finding) (Finding, error) {
-	f := Finding{OrderID: o.OrderID, Merchant: o.Merchant.Name, Maturing: true}
-	leaf, err := o.Maturing.open(o.OrderID, o.Merchant.ID, KindMature)
+// receiptCheck is one run of CheckReceipt.
+type receiptCheck struct {
+	log      Log
+	findings []Finding
+	pending  bool
+	places   map[int64]bool
+}
+
+// note adds what was found of an order.
+func (c *receiptCheck) note(o ReceiptOrder, f Finding, err error) error {
+	if err != nil {
+		return err
+	}
+	f.OrderID, f.Merchant = o.OrderID, o.Merchant.Name
+	c.findings = append(c.findings, f)
+	if c.pending = c.pending || !f.Proven; f.Proven && c.places[f.Index] {
+		return fmt.Errorf("%w: entry %d stands for two of its parts", ErrReceipt, f.Index)
+	}
+	c.places[f.Index] = c.places[f.Index] || f.Proven
+	return nil
+}
+
+// order checks the leaves of an order.
+func (c *receiptCheck) order(o ReceiptOrder, paidAt time.Time) error {
+	f, err := o.Entry.check(c.log, KindSale, o.OrderID, o.Merchant.ID, paidAt, Amounts{o.GoodsFen * 10, o.ShippingFen * 10, o.LevyLi, ""})
+	if err := c.note(o, f, err); err != nil {
+		return fmt.Errorf("order %s: %w", o.OrderID, err)
+	}
+	left := o.LevyLi
+	for _, b := range o.Refunds {
+		f, err := b.Entry.check(c.log, KindRefund, b.RefundID, o.Merchant.ID, b.RefundedAt, Amounts{-b.GoodsFen * 10, -b.ShippingFen * 10, -b.LevyLi, ""})
+		f.RefundID = b.RefundID
+		if err := c.note(o, f, err); err != nil {
+			return fmt.Errorf("refund %s: %w", b.RefundID, err)
+		}
+		if f.Amounts.Fund == FundPending {
+			left -= f.Amounts.Tenth
+		}
+	}
+	for _, d := range o.Disputes {
+		early, err := c.dispute(o, d)
+		if err != nil {
+			return fmt.Errorf("dispute %s: %w", d.DisputeID, err)
+		}
+		left -= early
+	}
+	if o.Maturing == nil {
+		return nil
+	}
+	f, err = o.matured(c.log, left)
+	if err := c.note(o, f, err); err != nil {
+		return fmt.Errorf("maturing of order %s: %w", o.OrderID, err)
+	}
+	return nil
+}
+
+// dispute checks the leaves of a dispute, and says how much of the tenth it took before that could
+// become free.
+func (c *receiptCheck) dispute(o ReceiptOrder, d ReceiptDispute) (early int64, err error) {
+	kinds := map[string]string{DisputeOpen: "", DisputeWon: KindDisputeWon, DisputeLost: KindDisputeLost}
+	kind, known := kinds[d.State]
+	if closed := d.Closed != nil && d.ClosedAt != nil; !known || closed != (kind != "") || (d.Closed == nil) != (d.ClosedAt == nil) {
+		return 0, fmt.Errorf("%w: it is %q", ErrReceipt, d.State)
+	}
+	want := Amounts{d.GoodsFen * 10, d.ShippingFen * 10, d.LevyLi, ""}
+	f, err := d.Opened.check(c.log, KindDispute, d.DisputeID, o.Merchant.ID, d.OpenedAt, want)
+	f.DisputeID, f.Dispute = d.DisputeID, DisputeOpen
+	if err := c.note(o, f, err); err != nil {
+		return 0, err
+	}
+	if f.Amounts.Fund == FundPending && d.State != DisputeWon {
+		early = d.LevyLi
+	}
+	if kind != "" {
+		f, err = d.Closed.check(c.log, kind, d.DisputeID, o.Merchant.ID, *d.ClosedAt, want)
+		f.DisputeID, f.Dispute = d.DisputeID, d.State
+		err = c.note(o, f, err)
+	}
+	return early, err
+}
+
+// matured checks the maturing of an order of whose tenth so much was left.
+func (o ReceiptOrder) matured(log Log, left int64) (Finding, error) {
+	f := Finding{Maturing: true}
+	leaf, err := o.Maturing.open(KindMature, o.OrderID, o.Merchant.ID)
 	if err == nil {
 		err = CheckTenth(leaf)
 	}
 	if err != nil {
 		return f, err
 	}
-	left := o.LevyLi
-	for _, b := range findings {
-		if b.OrderID == o.OrderID && b.RefundID != "" && b.Amounts.Fund == FundPending {
-			left -= b.Amounts.Tenth
-		}
-	}
 	for _, m := range leaf.Moves {
 		f.Amounts.Tenth += m.Li
 	}
 	f.Amounts.Fund = FundFree
-	if len(leaf.Moves) != 1 || f.Amounts.Tenth > left {
+	if len(leaf.Moves) != 1 || f.Amounts.Tenth != left {
 		return f, fmt.Errorf("%w: %d li became free in %d moves, %d li were left", ErrReceipt, f.Amounts.Tenth, len(leaf.Moves), left)
 	}
 	return o.Maturing.prove(log, f)
 }
 
-// open reads an entry's leaf and opens its commitment: it is of this thing of this merchant's, and of
-// one of these kinds.
-func (e Entry) open(name, merchant string, kinds ...string) (Leaf, error) {
+// open reads an entry's leaf and opens its commitment: it is of this thing of this merchant's.
+func (e Entry) open(kind, name, merchant string) (Leaf, error) {
 	leaf, err := ParseLeaf([]byte(e.Leaf))
 	if err != nil {
 		return leaf, err
@@ -237,8 +316,8 @@ func (e Entry) open(name, merchant string, kinds ...string) (Leaf, error) {
 	switch {
 	case err != nil || len(salt) < shortest:
 		return leaf, fmt.Errorf("%w: salt %q", ErrReceipt, e.Salt)
-	case !slices.Contains(kinds, leaf.Kind) || e.Name != name || leaf.Ref != Commitment(leaf.Kind, name, salt):
-		return leaf, fmt.Errorf("%w: the leaf is of another %s", ErrReceipt, kinds[0])
+	case leaf.Kind != kind || e.Name != name || leaf.Ref != Commitment(kind, name, salt):
+		return leaf, fmt.Errorf("%w: the leaf is of another %s", ErrReceipt, kind)
 	case leaf.Home != merchant:
 		return leaf, fmt.Errorf("%w: the leaf is of merchant %s", ErrReceipt, leaf.Home)
 	}
@@ -246,8 +325,8 @@ func (e Entry) open(name, merchant string, kinds ...string) (Leaf, error) {
 }
 
 // check holds an entry of goods against what the receipt says of it.
-func (e Entry) check(log Log, name, merchant string, at time.Time, want Amounts, kinds ...string) (Finding, error) {
-	leaf, err := e.open(name, merchant, kinds...)
+func (e Entry) check(log Log, kind, name, merchant string, at time.Time, want Amounts) (Finding, error) {
+	leaf, err := e.open(kind, name, merchant)
 	if err != nil {
 		return Finding{}, err
 	}
@@ -293,6 +372,10 @@ func (r Receipt) sums() error {
 		goods, shipping, levy = goods+o.GoodsFen, shipping+o.ShippingFen, levy+o.LevyLi
 		for _, b := range o.Refunds {
 			refunded, returned = refunded+b.GoodsFen+b.ShippingFen, returned+b.LevyLi
+		}
+		for _, d := range o.Disputes {
+			lostGoods, lostShipping, lostLevy := d.lost()
+			refunded, returned = refunded-lostGoods-lostShipping, returned-lostLevy
 		}
 		if goods > maxFen || shipping > maxFen || refunded < -2*maxFen {
 			return fmt.Errorf("%w: the amounts are out of range", ErrReceipt)
@@ -341,6 +424,19 @@ func (o ReceiptOrder) sums() error {
 			return fmt.Errorf("%w: refund %s: %d li of %d fen", ErrTenth, b.RefundID, b.LevyLi, b.GoodsFen)
 		}
 		goods, shipping = goods-b.GoodsFen, shipping-b.ShippingFen
+		if goods > o.GoodsFen || shipping > o.ShippingFen {
+			return fmt.Errorf("%w: more came back than was paid", ErrReceipt)
+		}
+	}
+	for _, d := range o.Disputes {
+		if d.GoodsFen < 0 || d.ShippingFen < 0 || d.GoodsFen > o.GoodsFen || d.ShippingFen > o.ShippingFen {
+			return fmt.Errorf("%w: dispute %s: amounts", ErrReceipt, d.DisputeID)
+		}
+		if d.LevyLi != d.GoodsFen {
+			return fmt.Errorf("%w: dispute %s: %d li of %d fen", ErrTenth, d.DisputeID, d.LevyLi, d.GoodsFen)
+		}
+		lostGoods, lostShipping, _ := d.lost()
+		goods, shipping = goods+lostGoods, shipping+lostShipping
 		if goods > o.GoodsFen || shipping > o.ShippingFen {
 			return fmt.Errorf("%w: more came back than was paid", ErrReceipt)
 		}

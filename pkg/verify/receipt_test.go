@@ -11,10 +11,10 @@ import (
 	"github.com/shiyi-market/shiyi/pkg/verify"
 )
 
-// aReceipt is of two orders, one of them partly refunded, in a log of other leaves.
+// aReceipt is of two orders, one of them partly refunded and partly taken back by a bank, in a log of other leaves.
 func aReceipt(tb testing.TB) (verify.Receipt, verify.Log) {
 	tb.Helper()
-	const order1, order2, refund = "order-1", "order-2", "refund-1"
+	const order1, order2, refund, dispute = "order-1", "order-2", "refund-1", "dispute-1"
 	salt := []byte("0123456789abcdef")
 	leaf := func(l verify.Leaf, name string) string {
 		l.Ref = verify.Commitment(l.Kind, name, salt)
@@ -24,19 +24,26 @@ func aReceipt(tb testing.TB) (verify.Receipt, verify.Log) {
 		return verify.Entry{State: verify.Proven, Name: name, Salt: hex.EncodeToString(salt), Leaf: leaf(l, name)}
 	}
 	e1, e2, e3 := entry(sale(90000, 8000, 9000), order1), entry(sale(330, 0, 33), order2), entry(mirrored(sale(10000, 0, 1000)), refund)
-	freed := matured(8000)
+	taken, kept := entry(ofBank(verify.KindDispute), dispute), entry(ofBank(verify.KindDisputeLost), dispute)
+	freed := matured(7900)
 	freed.Home = merchant
 	e4 := entry(freed, order1)
-	p := newLog(tb, append(manyLeaves(300), []byte(e1.Leaf), []byte(e2.Leaf), []byte("between"), []byte(e3.Leaf), []byte(e4.Leaf))...)
-	e1.Proof, e2.Proof, e3.Proof, e4.Proof = p.prove(tb, 305, 300), p.prove(tb, 305, 301), p.prove(tb, 305, 303), p.prove(tb, 305, 304)
+	p := newLog(tb, append(manyLeaves(300), []byte(e1.Leaf), []byte(e2.Leaf), []byte("between"), []byte(e3.Leaf), []byte(taken.Leaf), []byte(kept.Leaf), []byte(e4.Leaf))...)
+	const size = 307
+	e1.Proof, e2.Proof, e3.Proof, e4.Proof = p.prove(tb, size, 300), p.prove(tb, size, 301), p.prove(tb, size, 303), p.prove(tb, size, 306)
+	taken.Proof, kept.Proof = p.prove(tb, size, 304), p.prove(tb, size, 305)
+	at := sale(10, 0, 1).At
 	return verify.Receipt{
-		Format: verify.ReceiptFormat, CheckoutID: "checkout", PaidAt: sale(10, 0, 1).At, GoodsFen: 9033, ShippingFen: 800, TotalFen: 9833,
-		RefundedFen: -1000, LevyLi: 9033, ReturnedLi: -1000, NetLevyLi: 8033,
+		Format: verify.ReceiptFormat, CheckoutID: "checkout", PaidAt: at, GoodsFen: 9033, ShippingFen: 800, TotalFen: 9833,
+		RefundedFen: -1100, LevyLi: 9033, ReturnedLi: -1100, NetLevyLi: 7933,
 		Orders: []verify.ReceiptOrder{
 			{
 				OrderID: order1, Merchant: verify.ReceiptMerchant{ID: merchant, Name: "红喜"}, GoodsFen: 9000, ShippingFen: 800, LevyLi: 9000, Entry: e1,
 				Lines:   []verify.ReceiptLine{{1, "羊肉", "5 kg", "袋", 2, 4000, 8000}, {2, "莜面", "1 kg", "袋", 1, 1000, 1000}},
-				Refunds: []verify.ReceiptRefund{{RefundID: refund, RefundedAt: sale(10, 0, 1).At, GoodsFen: -1000, LevyLi: -1000, Entry: e3}}, Maturing: &e4,
+				Refunds: []verify.ReceiptRefund{{RefundID: refund, RefundedAt: at, GoodsFen: -1000, LevyLi: -1000, Entry: e3}}, Maturing: &e4,
+				Disputes: []verify.ReceiptDispute{{
+					DisputeID: dispute, State: verify.DisputeLost, OpenedAt: at, ClosedAt: &at, GoodsFen: 100, LevyLi: 100, Opened: taken, Closed: &kept,
+				}},
 			},
 			{
 				OrderID: order2, Merchant: verify.ReceiptMerchant{ID: merchant, Name: "红喜"}, GoodsFen: 33, LevyLi: 33, Entry: e2,
@@ -44,6 +51,18 @@ func aReceipt(tb testing.TB) (verify.Receipt, verify.Log) {
 			},
 		},
 	}, p.log
+}
+
+// ofBank is a leaf of a dispute about one yuan of goods, before their tenth was free.
+func ofBank(kind string) verify.Leaf {
+	owed, aside := verify.Payable(merchant), verify.Disputed+"d"
+	l := map[string]verify.Leaf{
+		verify.KindDispute:     disputed(kind, 0, 100, owed, aside, verify.FundPending, verify.FundHeld),
+		verify.KindDisputeWon:  disputed(kind, 0, 100, aside, owed, verify.FundHeld, verify.FundPending),
+		verify.KindDisputeLost: disputed(kind, 0, 100, aside, verify.World+"stripe", verify.FundHeld, owed),
+	}[kind]
+	l.At = sale(10, 0, 1).At
+	return l
 }
 
 func TestReceiptHolds(t *testing.T) {
@@ -60,7 +79,8 @@ func TestReceiptHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(findings) != 4 || findings[0].Index != 300 || findings[1].RefundID != "refund-1" || !findings[2].Maturing || findings[2].Index != 304 || findings[3].Amounts.Tenth != 33 {
+	if len(findings) != 6 || findings[0].Index != 300 || findings[1].RefundID != "refund-1" || findings[3].Dispute != verify.DisputeLost || findings[3].Index != 305 ||
+		!findings[4].Maturing || findings[4].Index != 306 || findings[5].Amounts.Tenth != 33 {
 		t.Errorf("findings: %+v", findings)
 	}
 
@@ -108,7 +128,7 @@ func TestReceiptBearsNoChange(t *testing.T) {
 		}, verify.ErrReceipt},
 		{"a refund's amount", func(r *verify.Receipt) {
 			r.Orders[0].Refunds[0].GoodsFen, r.Orders[0].Refunds[0].LevyLi = -999, -999
-			r.RefundedFen, r.ReturnedLi, r.NetLevyLi = -999, -999, 8034
+			r.RefundedFen, r.ReturnedLi, r.NetLevyLi = -1099, -1099, 7934
 		}, verify.ErrReceipt},
 		{"a refund above the price", func(r *verify.Receipt) { r.Orders[0].Refunds[0].GoodsFen, r.Orders[0].Refunds[0].LevyLi = -9001, -9001 }, verify.ErrReceipt},
 		{"a refund of less than nothing", func(r *verify.Receipt) { r.Orders[0].Refunds[0].GoodsFen = 1 }, verify.ErrReceipt},
@@ -117,15 +137,39 @@ func TestReceiptBearsNoChange(t *testing.T) {
 		{"a sale for a maturing", func(r *verify.Receipt) { r.Orders[0].Maturing = &r.Orders[0].Entry }, verify.ErrReceipt},
 		{"a maturing without proof", func(r *verify.Receipt) { r.Orders[0].Maturing.Proof = r.Orders[0].Entry.Proof }, verify.ErrProof},
 		{"more free than was left", func(r *verify.Receipt) {
-			more := matured(8001)
+			more := matured(7901)
 			more.Home, more.Ref = merchant, verify.Commitment(verify.KindMature, "order-1", []byte("0123456789abcdef"))
 			text, _ := more.Bytes()
 			r.Orders[0].Maturing.Leaf, r.Orders[0].Maturing.State, r.Orders[0].Maturing.Proof = string(text), verify.Pending, ""
 		}, verify.ErrReceipt},
+		{"less free than was left", func(r *verify.Receipt) {
+			less := matured(7899)
+			less.Home, less.Ref = merchant, verify.Commitment(verify.KindMature, "order-1", []byte("0123456789abcdef"))
+			text, _ := less.Bytes()
+			r.Orders[0].Maturing.Leaf, r.Orders[0].Maturing.State, r.Orders[0].Maturing.Proof = string(text), verify.Pending, ""
+		}, verify.ErrReceipt},
+		{"a lost dispute left out", func(r *verify.Receipt) {
+			r.Orders[0].Disputes, r.RefundedFen, r.ReturnedLi, r.NetLevyLi = nil, -1000, -1000, 8033
+		}, verify.ErrReceipt},
+		{"a lost dispute told as won", func(r *verify.Receipt) {
+			r.Orders[0].Disputes[0].State, r.RefundedFen, r.ReturnedLi, r.NetLevyLi = verify.DisputeWon, -1000, -1000, 8033
+		}, verify.ErrReceipt},
+		{"a lost dispute told as open", func(r *verify.Receipt) {
+			r.Orders[0].Disputes[0].State, r.RefundedFen, r.ReturnedLi, r.NetLevyLi = verify.DisputeOpen, -1000, -1000, 8033
+		}, verify.ErrReceipt},
+		{"a dispute of less", func(r *verify.Receipt) {
+			r.Orders[0].Disputes[0].GoodsFen, r.Orders[0].Disputes[0].LevyLi = 99, 99
+			r.RefundedFen, r.ReturnedLi, r.NetLevyLi = -1099, -1099, 7934
+		}, verify.ErrReceipt},
+		{"a dispute's tenth", func(r *verify.Receipt) { r.Orders[0].Disputes[0].LevyLi-- }, verify.ErrTenth},
+		{"a dispute of more than was paid", func(r *verify.Receipt) { r.Orders[0].Disputes[0].GoodsFen, r.Orders[0].Disputes[0].LevyLi = 8001, 8001 }, verify.ErrReceipt},
+		{"a dispute's end without proof", func(r *verify.Receipt) { r.Orders[0].Disputes[0].Closed.Proof = r.Orders[0].Disputes[0].Opened.Proof }, verify.ErrProof},
+		{"a dispute's time", func(r *verify.Receipt) { r.Orders[0].Disputes[0].OpenedAt = r.PaidAt.Add(1) }, verify.ErrReceipt},
+		{"a state of a dispute", func(r *verify.Receipt) { r.Orders[0].Disputes[0].State = "settled" }, verify.ErrReceipt},
 		{"one leaf for two orders", func(r *verify.Receipt) {
 			r.Orders[1] = r.Orders[0]
-			r.Orders[1].Refunds = nil
-			r.GoodsFen, r.ShippingFen, r.TotalFen, r.LevyLi, r.NetLevyLi = 18000, 1600, 19600, 18000, 17000
+			r.Orders[1].Refunds, r.Orders[1].Disputes = nil, nil
+			r.GoodsFen, r.ShippingFen, r.TotalFen, r.LevyLi, r.NetLevyLi = 18000, 1600, 19600, 18000, 16900
 		}, verify.ErrReceipt},
 		{"huge amounts", func(r *verify.Receipt) {
 			r.Orders[0].Lines[0] = verify.ReceiptLine{Quantity: 1 << 62, PriceFen: 1 << 62, GoodsFen: 1 << 62}
@@ -161,7 +205,7 @@ func FuzzReceipt(f *testing.F) {
 		}
 		var levy int64
 		for _, finding := range findings {
-			if finding.RefundID == "" && !finding.Maturing {
+			if finding.RefundID == "" && finding.DisputeID == "" && !finding.Maturing {
 				levy += finding.Amounts.Tenth
 			}
 		}

@@ -21,12 +21,12 @@ type Tracer struct {
 	out    []Position
 }
 
-// NewTracer follows the maturings among what CheckReceipt found, through so many leaves of
+// NewTracer follows what of CheckReceipt's findings came into the queue, through so many leaves of
 // the log; -1 for all that are added.
 func NewTracer(findings []Finding, until int64) *Tracer {
 	t := &Tracer{until: until, orders: map[int64]string{}, in: map[int64]Position{}}
 	for _, f := range findings {
-		if f.Maturing && f.Proven {
+		if f.Queued() && f.Proven {
 			t.orders[f.Index] = f.OrderID
 		}
 	}

@@ -2161,6 +2161,27 @@ func (e RecallState) Valid() bool {
 	}
 }
 
+// Defines values for ReceiptDisputeState.
+const (
+	ReceiptDisputeStateLost ReceiptDisputeState = "lost"
+	ReceiptDisputeStateOpen ReceiptDisputeState = "open"
+	ReceiptDisputeStateWon  ReceiptDisputeState = "won"
+)
+
+// Valid indicates whether the value is a known member of the ReceiptDisputeState enum.
+func (e ReceiptDisputeState) Valid() bool {
+	switch e {
+	case ReceiptDisputeStateLost:
+		return true
+	case ReceiptDisputeStateOpen:
+		return true
+	case ReceiptDisputeStateWon:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RelationKind.
 const (
 	Declared   RelationKind = "declared"
@@ -5145,12 +5166,12 @@ type LivePriceClaim struct {
 	SkuId Id `json:"sku_id"`
 }
 
-// LogEntry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
+// LogEntry The place in the public log of a sale, of a refund, of a dispute, or of a maturing (when the goods could come back no more)
 type LogEntry struct {
 	// Leaf The leaf, as it was hashed
 	Leaf string `json:"leaf"`
 
-	// Name The order's or the refund's id, which with the salt opens the leaf's commitment
+	// Name The id of the order, of the refund, or of the order's part in a dispute, which with the salt opens the leaf's commitment
 	Name string `json:"name"`
 
 	// Proof A C2SP tlog-proof with the signed checkpoint; empty while pending
@@ -7371,10 +7392,10 @@ type Receipt struct {
 	PageUrl string    `json:"page_url"`
 	PaidAt  time.Time `json:"paid_at"`
 
-	// RefundedFen Goods and shipping
+	// RefundedFen Goods and shipping, refunded or taken back by the buyer's bank for good
 	RefundedFen int64 `json:"refunded_fen"`
 
-	// ReturnedLi One tenth of the goods refunded
+	// ReturnedLi One tenth of the goods that came back so
 	ReturnedLi int64 `json:"returned_li"`
 
 	// ShippingFen Fen; 100 fen are 1 yuan
@@ -7387,6 +7408,39 @@ type Receipt struct {
 	// Example: 29760
 	TotalFen Fen `json:"total_fen"`
 }
+
+// ReceiptDispute What the buyer's bank took back of the order, for the time being (open) or for good (lost)
+type ReceiptDispute struct {
+	// Closed The place in the public log of a sale, of a refund, of a dispute, or of a maturing (when the goods could come back no more)
+	Closed   *LogEntry  `json:"closed,omitempty"`
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+
+	// DisputeId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
+	DisputeId Id `json:"dispute_id"`
+
+	// GoodsFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	GoodsFen Fen `json:"goods_fen"`
+
+	// LevyLi Li; 1000 li are 1 yuan
+	//
+	// Example: 29760
+	LevyLi Li `json:"levy_li"`
+
+	// Opened The place in the public log of a sale, of a refund, of a dispute, or of a maturing (when the goods could come back no more)
+	Opened   LogEntry  `json:"opened"`
+	OpenedAt time.Time `json:"opened_at"`
+
+	// ShippingFen Fen; 100 fen are 1 yuan
+	//
+	// Example: 29760
+	ShippingFen Fen                 `json:"shipping_fen"`
+	State       ReceiptDisputeState `json:"state"`
+}
+
+// ReceiptDisputeState defines model for ReceiptDispute.State.
+type ReceiptDisputeState string
 
 // ReceiptLine defines model for ReceiptLine.
 type ReceiptLine struct {
@@ -7414,7 +7468,9 @@ type ReceiptLog struct {
 
 // ReceiptOrder defines model for ReceiptOrder.
 type ReceiptOrder struct {
-	// Entry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
+	Disputes []ReceiptDispute `json:"disputes"`
+
+	// Entry The place in the public log of a sale, of a refund, of a dispute, or of a maturing (when the goods could come back no more)
 	Entry LogEntry `json:"entry"`
 
 	// GoodsFen Fen; 100 fen are 1 yuan
@@ -7428,7 +7484,7 @@ type ReceiptOrder struct {
 	LevyLi Li            `json:"levy_li"`
 	Lines  []ReceiptLine `json:"lines"`
 
-	// Maturing The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
+	// Maturing The place in the public log of a sale, of a refund, of a dispute, or of a maturing (when the goods could come back no more)
 	Maturing *LogEntry `json:"maturing,omitempty"`
 	Merchant Seller    `json:"merchant"`
 
@@ -7444,7 +7500,7 @@ type ReceiptOrder struct {
 
 // ReceiptRefund defines model for ReceiptRefund.
 type ReceiptRefund struct {
-	// Entry The place in the public log of a sale, of a refund, or of a maturing (when the goods could come back no more)
+	// Entry The place in the public log of a sale, of a refund, of a dispute, or of a maturing (when the goods could come back no more)
 	Entry    LogEntry `json:"entry"`
 	GoodsFen int64    `json:"goods_fen"`
 	LevyLi   int64    `json:"levy_li"`

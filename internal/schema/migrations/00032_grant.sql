@@ -346,6 +346,7 @@ CREATE TABLE disbursement (
 );
 CREATE INDEX disbursement_by_grant ON disbursement (grant_id);
 CREATE UNIQUE INDEX disbursement_one_for_an_instalment ON disbursement (grant_id, instalment) WHERE state IN ('requested', 'approved', 'done');
+CREATE UNIQUE INDEX disbursement_comes_back_once ON disbursement (grant_id, bank_reference) WHERE kind = 'return' AND state IN ('requested', 'done');
 CREATE TRIGGER disbursement_state_begins BEFORE INSERT ON disbursement FOR EACH ROW WHEN (NEW.state <> 'requested') EXECUTE FUNCTION state_begins();
 CREATE TRIGGER disbursement_state_moves BEFORE UPDATE OF state ON disbursement FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
   EXECUTE FUNCTION state_moves('approved>done', 'approved>refused', 'approved>withdrawn', 'requested>approved', 'requested>done', 'requested>refused', 'requested>withdrawn');
