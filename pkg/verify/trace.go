@@ -121,7 +121,7 @@ func ParseTraceAnswer(b []byte) (TraceAnswer, error) {
 
 // Compare holds an answer against what was followed, through as many leaves as the answer
 // tells of. All that differs is in the error, as ErrTrace; so is an inflow that is not on the
-// receipt, but for what a won dispute put back, of which no receipt has a proof.
+// receipt, and so was not followed.
 func (a TraceAnswer) Compare(traced []Traced) error {
 	type place struct {
 		order string
@@ -150,10 +150,8 @@ func (a TraceAnswer) Compare(traced []Traced) error {
 			differences = append(differences, one.compare(f))
 		}
 	}
-	for at, f := range told {
-		if f.Position.Kind != KindDisputeWon {
-			differences = append(differences, fmt.Errorf("%w: order %s: entry %d is not on the receipt: get the receipt again", ErrTrace, at.order, at.index))
-		}
+	for at := range told {
+		differences = append(differences, fmt.Errorf("%w: order %s: entry %d is not on the receipt: get the receipt again", ErrTrace, at.order, at.index))
 	}
 	return errors.Join(differences...)
 }
