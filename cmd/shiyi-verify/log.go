@@ -147,8 +147,12 @@ func (a *audit) since(ctx context.Context, path string, by verify.Log) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	newer := a.checkpoint
+	if a.quorum > 0 && older.Size > newer.Size {
+		older, newer = newer, older // the witnesses have not seen yet what was saved without them
+	}
 	a.extended = older.Size
-	return verify.Extends(ctx, a.src, older, a.checkpoint)
+	return verify.Extends(ctx, a.src, older, newer)
 }
 
 // report says what was found, when all holds.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	fnote "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -23,7 +24,10 @@ import (
 )
 
 // published is a small log on disk, a receipt of its last sale, and the fund's figures.
-type published struct{ dir, key, receipt, fund string }
+type published struct {
+	dir, key, receipt, fund string
+	signer                  note.Signer
+}
 
 const merchant = "0190d6a0-0000-7000-8000-000000000001"
 
@@ -68,7 +72,7 @@ func publish(t *testing.T, sales int, change func(n int, l *verify.Leaf)) publis
 		}
 		leaves, hashes = append(leaves, b), append(hashes, h...)
 	}
-	p := published{dir: t.TempDir(), key: vkey}
+	p := published{dir: t.TempDir(), key: vkey, signer: signer}
 	root, err := tlog.TreeHash(int64(sales), reader)
 	if err != nil {
 		t.Fatal(err)
@@ -204,6 +208,97 @@ func TestLogOnDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, misused, "no such file", "log", "--key", p.key, "--dir", p.dir)
+}
+
+// attestor is a witness: its verifier key, and what it cosigns with.
+type attestor struct {
+	key    string
+	signer note.Signer
+}
+
+func newAttestor(t *testing.T, name string) attestor {
+	t.Helper()
+	secret, plain, err := note.GenerateKey(rand.Reader, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := fnote.NewSignerForCosignatureV1(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := fnote.VKeyToCosignatureV1(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return attestor{key, signer}
+}
+
+// signed is the text of the checkpoint of a log on disk, signed by these.
+func (p published) signed(t *testing.T, by ...note.Signer) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(p.dir, "checkpoint"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, _ := strings.Cut(string(b), "\n\n")
+	if b, err = note.Sign(&note.Note{Text: text + "\n"}, by...); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestLogOfWitnesses(t *testing.T) {
+	t.Parallel()
+	p := publish(t, 300, nil)
+	one, two, three := newAttestor(t, "one.example"), newAttestor(t, "two.example"), newAttestor(t, "three.example")
+	log := func(code int, says string, more ...string) {
+		t.Helper()
+		check(t, code, says, append([]string{"log", "--key", p.key, "--dir", p.dir}, more...)...)
+	}
+	log(misused, "no such file", "--witness", one.key)
+	p.write(t, "witnessed", p.signed(t, p.signer, one.signer, two.signer))
+	log(holds, "At least 2 of 2 witnesses have cosigned it", "--witness", one.key, "--witness", two.key)
+	log(holds, "At least 2 of 3 witnesses", "--witness", one.key, "--witness", two.key, "--witness", three.key, "--quorum", "2")
+	log(fails, "too few witnesses", "--witness", one.key, "--witness", three.key)
+	log(fails, "too few witnesses", "--witness", one.key, "--witness", one.key)
+	log(fails, "too few witnesses", "--witness", newAttestor(t, "one.example").key)
+	log(misused, "a quorum of 3 of 2", "--witness", one.key, "--witness", two.key, "--quorum", "3")
+	log(misused, "a quorum of -1 of 1", "--witness", one.key, "--quorum", "-1")
+	log(misused, "a quorum of 1 of 0", "--quorum", "1")
+	log(misused, "verifier key", "--witness", "one.example")
+	p.write(t, "witnessed", p.signed(t, one.signer, two.signer))
+	log(fails, "not a checkpoint of this log", "--witness", one.key)
+
+	// The witnesses have not seen yet what was saved without them: it must go on from what they saw.
+	behind, other := publish(t, 200, nil), publish(t, 200, func(n int, l *verify.Leaf) { l.Ref = verify.Commitment("x", fmt.Sprint(n), nil) })
+	saved := p.write(t, "saved", p.signed(t, p.signer))
+	p.write(t, "witnessed", behind.signed(t, p.signer, one.signer))
+	for _, partial := range []string{"tile/0/000.p/200", "tile/entries/000.p/200"} {
+		b, err := os.ReadFile(filepath.Join(behind.dir, filepath.FromSlash(partial)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.write(t, partial, b)
+	}
+	log(holds, "The first 200 leaves are those of the checkpoint that was saved before", "--witness", one.key, "--since", saved)
+	log(fails, "changed its history", "--witness", one.key, "--since", p.write(t, "forked", other.signed(t, p.signer)))
+	fork := publish(t, 300, func(n int, l *verify.Leaf) { l.Ref = verify.Commitment("x", fmt.Sprint(n), nil) })
+	log(fails, "changed its history", "--witness", one.key, "--since", p.write(t, "forked", fork.signed(t, p.signer)))
+}
+
+// A log that has changed its key is held against what the old key signed.
+func TestLogOfANewKey(t *testing.T) {
+	t.Parallel()
+	p, old := publish(t, 300, nil), publish(t, 200, nil)
+	since := filepath.Join(old.dir, "checkpoint")
+	check(t, holds, "first 200 leaves", "log", "--key", p.key, "--dir", p.dir, "--since", since, "--since-key", old.key)
+	check(t, holds, "first 200 leaves", "log", "--key", p.key, "--dir", p.dir, "--since", since, "--since-key", p.write(t, "old.key", []byte(old.key+"\n")))
+	check(t, fails, "not a checkpoint of this log", "log", "--key", p.key, "--dir", p.dir, "--since", since)
+	check(t, misused, "no such file", "log", "--key", p.key, "--dir", p.dir, "--since", since, "--since-key", "gone")
+	other := publish(t, 200, func(n int, l *verify.Leaf) { l.Ref = verify.Commitment("x", fmt.Sprint(n), nil) })
+	check(t, fails, "changed its history", "log", "--key", p.key, "--dir", p.dir, "--since", filepath.Join(other.dir, "checkpoint"), "--since-key", other.key)
+	more := publish(t, 301, nil)
+	check(t, fails, "300 leaves were 301", "log", "--key", p.key, "--dir", p.dir, "--since", filepath.Join(more.dir, "checkpoint"), "--since-key", more.key)
 }
 
 func TestLogOverHTTP(t *testing.T) {

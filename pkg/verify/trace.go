@@ -121,7 +121,7 @@ func ParseTraceAnswer(b []byte) (TraceAnswer, error) {
 
 // Compare holds an answer against what was followed, through as many leaves as the answer
 // tells of. All that differs is in the error, as ErrTrace; so is an inflow that is not on the
-// receipt.
+// receipt, and so was not followed.
 func (a TraceAnswer) Compare(traced []Traced) error {
 	type place struct {
 		order string
