@@ -3,10 +3,12 @@
 package internal_test
 
 import (
+	"fmt"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -230,5 +232,20 @@ func TestArrowsAreComparedBothWays(t *testing.T) {
 	}
 	if got := breaches(used, drawn, []string{"money"}); !slices.Equal(got, want) {
 		t.Errorf("breaches:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestEveryContextStandsInThePlan(t *testing.T) {
+	t.Parallel()
+	for file, named := range map[string]string{"architecture.md": "`%s`", "architecture.svg": ">%s<"} {
+		plan, err := os.ReadFile(filepath.Join("..", "docs", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for context := range arrows {
+			if !strings.Contains(string(plan), fmt.Sprintf(named, context)) {
+				t.Errorf("docs/%s does not know %s", file, context)
+			}
+		}
 	}
 }
