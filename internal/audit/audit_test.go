@@ -212,7 +212,9 @@ func TestPeriodsAndCursorsThatAreNoneAreRefused(t *testing.T) {
 	_, lines := desk.Lines(t.Context(), in, forged)
 	_, events := desk.Events(t.Context(), "2026-11-01", shoptest.Miller, forged)
 	_, transfers := desk.Transfers(t.Context(), in, ledger.Account("a"), forged)
-	for _, err := range []error{lines, events, transfers} {
+	_, before := desk.Lines(t.Context(), in, page.Request{Cursor: page.Encode("0000-01-01", [16]byte{})})
+	_, never := desk.Events(t.Context(), "2026-11-01", shoptest.Miller, page.Request{Cursor: page.Encode("0000-01-01T00:00:00.000000Z", [16]byte{})})
+	for _, err := range []error{lines, events, transfers, before, never} {
 		if !errors.Is(err, page.ErrCursor) {
 			t.Errorf("%v", err)
 		}

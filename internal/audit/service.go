@@ -138,7 +138,7 @@ func begun(p Period, r page.Request, form string) (key string, last uuid.UUID, e
 		return "", uuid.Nil, err
 	}
 	if key, last, err = r.After(); err == nil && key != "" && form != "" {
-		if _, err := time.Parse(form, key); err != nil {
+		if at, err := time.Parse(form, key); err != nil || at.Year() < 1 { // the database has no year 0
 			return "", uuid.Nil, page.ErrCursor
 		}
 	}

@@ -1,6 +1,7 @@
 package disclosure_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -191,7 +192,8 @@ func TestAMajorEventIsDueThirtyDaysAfterIt(t *testing.T) {
 	}
 	for name, bad := range map[string]disclosure.Event{
 		"the same again": e, "tomorrow": {Subject: "y", Title: "y", HappenedOn: time.Date(2025, 5, 21, 4, 0, 0, 0, time.UTC)},
-		"no title": {Subject: "z", HappenedOn: e.HappenedOn}, "a long subject": {Subject: strings.Repeat("s", 101), Title: "t", HappenedOn: e.HappenedOn},
+		"before all years": {Subject: "w", Title: "w", HappenedOn: time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)},
+		"no title":         {Subject: "z", HappenedOn: e.HappenedOn}, "a long subject": {Subject: strings.Repeat("s", 101), Title: "t", HappenedOn: e.HappenedOn},
 	} {
 		if _, err := s.Open(t.Context(), admin(), bad); !errors.Is(err, disclosure.ErrText) {
 			t.Errorf("%s: %v", name, err)
@@ -218,5 +220,19 @@ func TestAnEventIsReportedWhateverItIsAbout(t *testing.T) {
 		if (got.Programme != nil) != (subject != "year:2024" && !strings.Contains(subject, "新")) || got.Year != nil {
 			t.Errorf("%s: %+v", subject, got)
 		}
+	}
+}
+
+func TestADutyIsNotToldFromBeforeAllYearsNorAFailureFromAReportThatIsNot(t *testing.T) {
+	t.Parallel()
+	_, at := fundOf(t)
+	s := at("2025-05-20T10:00:00+08:00")
+	if _, err := s.Duties(t.Context(), "", page.Request{Cursor: page.Encode("0000-01-01", id.New[disclosure.Duty](pgtest.Noon).UUID())}); !errors.Is(err, page.ErrCursor) {
+		t.Errorf("a cursor of the year 0: %v", err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Snapshot(gone, id.New[publication.Document](pgtest.Noon)); !errors.Is(err, context.Canceled) {
+		t.Errorf("a report that could not be read: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -60,8 +61,11 @@ func (s *Service) Open(ctx context.Context, caller identity.Caller, e Event) (Du
 	e.Subject, e.Title = strings.TrimSpace(e.Subject), strings.TrimSpace(e.Title)
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Duty, error) {
 		d := e.duty().opened(tx.Now)
-		if e.HappenedOn.After(tx.Now) {
+		switch {
+		case e.HappenedOn.After(tx.Now):
 			return d, ErrText.At("/happened_on", "past", "it has not happened yet")
+		case e.HappenedOn.Year() < 1:
+			return d, ErrText.At("/happened_on", "range", "there is no such year")
 		}
 		who := caller.Account.UUID()
 		n, err := insert(ctx, tx, []Duty{d}, &who)
@@ -154,8 +158,11 @@ func (s *Service) Snapshot(ctx context.Context, did publication.ID) (Snapshot, e
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (Snapshot, error) {
 		var snapshot Snapshot
 		doc, err := publication.Of(ctx, tx, did)
-		if err != nil {
+		switch {
+		case errors.Is(err, publication.ErrUnknown):
 			return snapshot, ErrUnknown
+		case err != nil:
+			return snapshot, err
 		}
 		if err := json.Unmarshal(doc.Body, &snapshot); err != nil || snapshot.Format != SnapshotFormat {
 			return snapshot, ErrUnknown

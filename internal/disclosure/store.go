@@ -87,7 +87,7 @@ func list(ctx context.Context, tx *postgres.Tx, state State, p page.Request) (pa
 	if key == "" {
 		key = "0001-01-01"
 	}
-	if _, err := time.Parse(time.DateOnly, key); err != nil {
+	if on, err := time.Parse(time.DateOnly, key); err != nil || on.Year() < 1 { // the database has no year 0
 		return page.Of[Duty]{}, page.ErrCursor
 	}
 	today := tx.Now.In(zone()).Format(time.DateOnly)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 	"github.com/shiyi-market/shiyi/pkg/verify"
@@ -37,10 +38,10 @@ func bought(t *testing.T, s *shop) (checkout string, r verify.Receipt) {
 	s.Pay(t, (&conversation{shop: s}).page(t, placed.ID))
 	s.Sequence(t)
 	for _, o := range placed.Orders {
-		book(t, s, fund.Mature(o.Merchant.ID, o.ID.String(), 3300))
+		book(t, s, fund.Mature(o.Merchant.ID, o.ID.String(), money.Fen(o.GoodsFen)))
 	}
 	grant := uuid.New()
-	book(t, s, fund.Grant(grant, 500), fund.PayGrant(grant, uuid.New(), uuid.New(), 400))
+	book(t, s, fund.Grant(grant, 1160), fund.PayGrant(grant, uuid.New(), uuid.New(), 1060))
 	s.Sequence(t)
 	return placed.ID, receiptOf(t, s, placed.ID)
 }

@@ -22,7 +22,8 @@ const maxDifferences = 100
 
 // Check computes all positions anew of the log's leaves, and says which of those that are
 // written down are others, lacking, or too many. What the log numbered before there were
-// positions, and no later leaf has made them be written yet, is not held against it.
+// positions, and no later leaf has made them be written yet, is not held against it: then
+// there is none at all, for the first that is written brings all before it.
 func Check(ctx context.Context, db *postgres.DB) (Report, error) {
 	return postgres.View(ctx, db, func(tx *postgres.Tx) (Report, error) {
 		var r Report
@@ -50,6 +51,13 @@ func Check(ctx context.Context, db *postgres.DB) (Report, error) {
 				return r, err
 			}
 			r.compare(want, got)
+		}
+		size, err := logSize(ctx, tx)
+		if err != nil {
+			return r, err
+		}
+		if told.Leaves != 0 && told.Leaves < size {
+			r.differ("the fund's queue tells of %d leaves, the log has %d", told.Leaves, size)
 		}
 		if r.Queue != told {
 			r.differ("the fund's queue is %+v by its leaves, and %+v as it is written down", r.Queue, told)

@@ -292,6 +292,12 @@ func TestPositionsThatWereTamperedWithAreNamed(t *testing.T) {
 		{`UPDATE fund_position SET n = 7 WHERE way = 'in' AND n = 1`, `UPDATE fund_position SET n = 1 WHERE way = 'in' AND n = 7`, "is written down as"},
 		{`INSERT INTO fund_position VALUES ('in', 99999, 99998, 9, 9, 0, gen_random_uuid(), gen_random_uuid(), 'mature', 'x')`, `DELETE FROM fund_position WHERE to_li = 99999`, "is of no leaf"},
 		{`UPDATE fund_queue SET committed_li = 1`, `UPDATE fund_queue SET committed_li = 0`, "the fund's queue is"},
+		{
+			`CREATE TABLE kept AS TABLE fund_position; CREATE TABLE stood AS TABLE fund_queue; DELETE FROM fund_position WHERE way = 'out';
+			UPDATE fund_queue SET leaves = leaves - 1, out_li = 0, out_count = 0, committed_li = 1000`,
+			`INSERT INTO fund_position SELECT * FROM kept WHERE way = 'out';
+			UPDATE fund_queue q SET (leaves, out_li, out_count, committed_li) = (SELECT leaves, out_li, out_count, committed_li FROM stood)`, "the log has",
+		},
 		{`DELETE FROM fund_position WHERE way = 'out'`, ``, "is not written down"},
 	} {
 		if _, err := super.ExecContext(t.Context(), x.does); err != nil {
