@@ -100,6 +100,10 @@ type Disbursement struct {
 
 // digest is over exactly what goes where, and what shows that it may.
 func (d *Disbursement) digest(g grant.Grant) ([32]byte, error) {
+	var reference string // of a return; that of a payment comes after its approval
+	if d.Kind == Return {
+		reference = d.Reference
+	}
 	return grant.Sum(struct {
 		Form        string    `json:"form"`
 		ID          string    `json:"disbursement_id"`
@@ -110,8 +114,8 @@ func (d *Disbursement) digest(g grant.Grant) ([32]byte, error) {
 		Amount      money.Fen `json:"amount_fen"`
 		Reason      string    `json:"reason"`
 		Evidence    []string  `json:"evidence"`
-		Reference   string    `json:"bank_reference,omitempty"` // of a return; a payment has none yet
-	}{"shiyi.disbursement/v1", d.ID.String(), d.Kind, d.Grant.String(), hex.EncodeToString(g.Digest[:]), d.Instalment, d.Amount, d.Reason, grant.Hashes(d.Evidence), d.Reference})
+		Reference   string    `json:"bank_reference,omitempty"`
+	}{"shiyi.disbursement/v1", d.ID.String(), d.Kind, d.Grant.String(), hex.EncodeToString(g.Digest[:]), d.Instalment, d.Amount, d.Reason, grant.Hashes(d.Evidence), reference})
 }
 
 // move brings a disbursement to another state.

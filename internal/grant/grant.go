@@ -201,6 +201,12 @@ func (g *Grant) digest() ([32]byte, error) {
 	}{"shiyi.grant/v1", g.ID.String(), g.Programme.String(), g.Amount, g.Payee.Name, g.Payee.USCC, g.Payee.Account, g.Purpose, parts, Hashes(g.Attachments)})
 }
 
+// Altered reports whether a grant is not what was proposed and approved any more.
+func (g *Grant) Altered() (bool, error) {
+	now, err := g.digest()
+	return now != g.Digest, err
+}
+
 func line(s string, least, most int) bool {
 	n := utf8.RuneCountInString(strings.TrimSpace(s))
 	return n >= least && n <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
