@@ -3250,7 +3250,9 @@ type AppointmentState string
 
 // Assessment Example: {"opinion":"需求真实，预算合理","score":88}
 type Assessment struct {
-	// Opinion Example: 需求真实，预算合理
+	// Opinion Published with the application, for good
+	//
+	// Example: 需求真实，预算合理
 	Opinion string `json:"opinion"`
 
 	// Score Example: 88
@@ -5807,10 +5809,14 @@ type NewProgrammeChange struct {
 	// Kind Example: FACILITY
 	Kind string `json:"kind"`
 
-	// Purpose Example: 改为添置课桌椅
+	// Purpose Published when it is approved, for good
+	//
+	// Example: 改为添置课桌椅
 	Purpose string `json:"purpose"`
 
-	// Reason Example: 图书已有社会捐赠
+	// Reason Published when it is approved, for good
+	//
+	// Example: 图书已有社会捐赠
 	Reason string `json:"reason"`
 }
 
@@ -6332,7 +6338,9 @@ type Payee struct {
 	// Example: 6222 0000 0000 0001
 	Account string `json:"account"`
 
-	// Name Example: 红旗镇中心小学（虚构示例）
+	// Name Published when the grant is committed, for good: a school or an enterprise, never a pupil or a guardian
+	//
+	// Example: 红旗镇中心小学（虚构示例）
 	Name string `json:"name"`
 
 	// Uscc GB 32100
