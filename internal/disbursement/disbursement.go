@@ -12,8 +12,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
-
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/grant"
@@ -177,13 +175,18 @@ func (d *Disbursement) execute(cfg grant.Config, g grant.Grant, s grant.Signer, 
 	return d.move(Done)
 }
 
-// Next are the actions that an administrator of the fund may take, as far as the disbursement itself says.
-func (d *Disbursement) Next(who uuid.UUID, at time.Time) []string {
-	mine, seen := who == d.RequestedBy.UUID(), who == d.ApprovedBy.UUID() || who == d.ProposedBy.UUID()
+// Next are the actions that the caller may take, as far as the disbursement itself says: none if he
+// is no administrator of the fund.
+func (d *Disbursement) Next(caller identity.Caller, at time.Time) []string {
+	if !caller.Is(identity.FundAdmin) {
+		return []string{}
+	}
+	who := caller.Account
+	mine, seen := who == d.RequestedBy, who == d.ApprovedBy || who == d.ProposedBy
 	return slices.DeleteFunc(lifecycle.Disbursement().Next(string(d.State), lifecycle.FundAdmin), func(a string) bool {
 		switch a {
 		case "approve":
-			return mine || d.Kind == Payment && who == d.ProposedBy.UUID()
+			return mine || d.Kind == Payment && who == d.ProposedBy
 		case "execute":
 			return mine || seen || !at.Before(d.ExpiresAt)
 		case "withdraw":

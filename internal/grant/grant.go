@@ -16,8 +16,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
-
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -346,14 +344,18 @@ func (g *Grant) approve(cfg Config, s Signer, digest [32]byte, at time.Time) err
 	return nil
 }
 
-// Next are the actions that an administrator of the fund may take.
-func (g *Grant) Next(who uuid.UUID, at time.Time) []string {
-	mine := who == g.ProposedBy.UUID()
-	said := slices.ContainsFunc(g.Approvals, func(a Approval) bool { return a.By.UUID() == who && a.ExpiresAt.After(at) })
+// Next are the actions that the caller may take: none if he is no administrator of the fund.
+func (g *Grant) Next(caller identity.Caller, at time.Time) []string {
+	if !caller.Is(identity.FundAdmin) {
+		return []string{}
+	}
+	who := caller.Account
+	mine := who == g.ProposedBy
+	said := slices.ContainsFunc(g.Approvals, func(a Approval) bool { return a.By == who && a.ExpiresAt.After(at) })
 	return slices.DeleteFunc(lifecycle.Grant().Next(string(g.State), lifecycle.FundAdmin), func(a string) bool {
 		switch a {
 		case "approve":
-			return mine || said || g.State == Proposed && !at.Before(g.ExpiresAt) || g.State == Committed && g.Backed() == nil
+			return mine || said || g.gains(who) || g.State == Proposed && !at.Before(g.ExpiresAt) || g.State == Committed && g.Backed() == nil
 		case "withdraw":
 			return !mine
 		case "refuse":
