@@ -50,7 +50,7 @@ var (
 	ErrTerms = fault.New(fault.Invalid, "grant.invalid", "The grant is not described as it must be", "资助信息不完整或有误")
 	// ErrRelated says that the payee is a related party, and a second administrator has not approved.
 	ErrRelated = fault.New(fault.Conflict, "grant.second_approval_needed", "The payee is a related party: a second approval is needed", "收款方为关联方，须经第二人复核")
-	// ErrPurpose says that the purpose of the programme has changed since.
+	// ErrPurpose says that the kind or the purpose of the programme has changed since.
 	ErrPurpose = fault.New(fault.Conflict, "grant.purpose_changed", "The programme has another purpose by now: release the rest and award anew", "项目用途已变更，请释放余额后重新资助")
 )
 
@@ -137,7 +137,8 @@ type Grant struct {
 	Programme   programme.ID
 	Amount      money.Fen
 	Payee       Payee
-	Purpose     string // of the programme when it was proposed
+	Kind        string // of the programme when it was proposed
+	Purpose     string // likewise
 	Instalments []Instalment
 	Attachments []file.Digest
 	Digest      [32]byte // of all that: what an approval is bound to
@@ -193,10 +194,11 @@ func (g *Grant) digest() ([32]byte, error) {
 		Name        string    `json:"payee_name"`
 		USCC        string    `json:"payee_uscc"`
 		Account     string    `json:"payee_account"`
+		Kind        string    `json:"kind"`
 		Purpose     string    `json:"purpose"`
 		Instalments []part    `json:"instalments"`
 		Attachments []string  `json:"attachments"`
-	}{"shiyi.grant/v1", g.ID.String(), g.Programme.String(), g.Amount, g.Payee.Name, g.Payee.USCC, g.Payee.Account, g.Purpose, parts, Hashes(g.Attachments)})
+	}{"shiyi.grant/v1", g.ID.String(), g.Programme.String(), g.Amount, g.Payee.Name, g.Payee.USCC, g.Payee.Account, g.Kind, g.Purpose, parts, Hashes(g.Attachments)})
 }
 
 // Altered reports whether a grant is not what was proposed and approved any more.
@@ -247,6 +249,14 @@ func (t Terms) check(p programme.Programme) error {
 		bad = bad.At("/instalments", "sum", "together they are not the amount")
 	}
 	return bad.OrNil()
+}
+
+// Fits is ErrPurpose if the programme is for something else by now.
+func (g *Grant) Fits(p programme.Programme) error {
+	if p.Kind != g.Kind || p.Purpose != g.Purpose {
+		return ErrPurpose
+	}
+	return nil
 }
 
 // related reports whether the payee is a related party.
@@ -370,8 +380,8 @@ func (g *Grant) notice() objection.Opening {
 	return objection.Opening{
 		Subject: objection.Grant, ID: g.ID.UUID(), TitleZH: "资助公示：" + g.Payee.Name, TitleEN: "A grant of the fund: " + g.Payee.Name,
 		Detail: map[string]any{
-			"programme_id": g.Programme.String(), "amount_fen": g.Amount, "payee_name": g.Payee.Name, "payee_uscc": g.Payee.USCC, "purpose": g.Purpose,
-			"related_party": g.related(), "attachments": Hashes(g.Attachments), "digest": hex.EncodeToString(g.Digest[:]),
+			"programme_id": g.Programme.String(), "amount_fen": g.Amount, "payee_name": g.Payee.Name, "payee_uscc": g.Payee.USCC, "kind": g.Kind,
+			"purpose": g.Purpose, "related_party": g.related(), "attachments": Hashes(g.Attachments), "digest": hex.EncodeToString(g.Digest[:]),
 		},
 		Involved: g.Involved(),
 	}

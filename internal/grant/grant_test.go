@@ -532,6 +532,20 @@ func TestAbsurdTermsAreRefused(t *testing.T) {
 
 func TestWhenThePurposeChangesTheRestIsNotPaid(t *testing.T) {
 	t.Parallel()
+	for name, to := range map[string][2]string{
+		"other words":  {"FACILITY", "改为添置课桌椅"},
+		"another kind": {"GIFTS_IN_KIND", shoptest.Plan("").Purpose},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			changed(t, to[0], to[1])
+		})
+	}
+}
+
+// changed pays the half of a grant, changes its programme, and asks for the other half.
+func changed(t *testing.T, kind, purpose string) {
+	t.Helper()
 	d, ctx := open(t, 1000, 1000), t.Context()
 	g, err := d.approve(t, d.b, d.propose(t, d.a, terms(d.programme, 600, 300)))
 	if err != nil {
@@ -543,7 +557,7 @@ func TestWhenThePurposeChangesTheRestIsNotPaid(t *testing.T) {
 	if err := errors.Join(d.pass(t, d.b, m), d.pay(t, d.c, m)); err != nil {
 		t.Fatal(err)
 	}
-	c, err := d.Programmes.ProposeChange(ctx, d.a, d.programme, "FACILITY", "改为添置课桌椅", "图书已有捐赠")
+	c, err := d.Programmes.ProposeChange(ctx, d.a, d.programme, kind, purpose, "图书已有捐赠")
 	if err != nil {
 		t.Fatal(err)
 	}
