@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	desk "github.com/shiyi-market/shiyi/internal/audit"
+	"github.com/shiyi-market/shiyi/internal/disbursement"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
@@ -27,7 +28,7 @@ type Progress func(part string, done, of int64)
 
 // Verify checks everything that the database says about money: the balances
 // from the moves, the leaves from the transfers and documents, the tree from the leaves and the
-// tenth in each of them, the fund's statement against both, the positions of its queue, and each sealed month. It writes what it
+// tenth in each of them, the fund's statement against both, the positions of its queue, each sealed month, and each grant. It writes what it
 // found to out, the first that is wrong first, and fails with ErrDiffers if anything does not
 // agree. Whoever watches is told of its progress.
 func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) error {
@@ -77,6 +78,11 @@ func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) er
 		return err
 	}
 	faults = append(faults, changed...)
+	granted, err := disbursement.Check(ctx, a.db)
+	if err != nil {
+		return err
+	}
+	faults = append(faults, granted...)
 
 	fmt.Fprintf(out, "book   %d transfers, %d moves\n", book.Transfers, book.Moves)
 	fmt.Fprintf(out, "fund   %d orders, sold %s yuan, levied %s yuan (pending %s, free %s, held %s)\n",
@@ -90,7 +96,7 @@ func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) er
 	if len(faults) > 0 {
 		return fmt.Errorf("%w: %d differences", ErrDiffers, len(faults))
 	}
-	fmt.Fprintln(out, "all agrees: every balance with its moves, every leaf with its transfer, the tree with its leaves, one tenth of every sale, the place of each li")
+	fmt.Fprintln(out, "all agrees: every balance with its moves, every leaf with its transfer, the tree with its leaves, one tenth of every sale, the place of each li, every grant with its money")
 	return nil
 }
 

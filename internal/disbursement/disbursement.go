@@ -12,8 +12,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
-
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/grant"
@@ -100,6 +98,10 @@ type Disbursement struct {
 
 // digest is over exactly what goes where, and what shows that it may.
 func (d *Disbursement) digest(g grant.Grant) ([32]byte, error) {
+	var reference string // of a return; that of a payment comes after its approval
+	if d.Kind == Return {
+		reference = d.Reference
+	}
 	return grant.Sum(struct {
 		Form        string    `json:"form"`
 		ID          string    `json:"disbursement_id"`
@@ -110,8 +112,8 @@ func (d *Disbursement) digest(g grant.Grant) ([32]byte, error) {
 		Amount      money.Fen `json:"amount_fen"`
 		Reason      string    `json:"reason"`
 		Evidence    []string  `json:"evidence"`
-		Reference   string    `json:"bank_reference,omitempty"` // of a return; a payment has none yet
-	}{"shiyi.disbursement/v1", d.ID.String(), d.Kind, d.Grant.String(), hex.EncodeToString(g.Digest[:]), d.Instalment, d.Amount, d.Reason, grant.Hashes(d.Evidence), d.Reference})
+		Reference   string    `json:"bank_reference,omitempty"`
+	}{"shiyi.disbursement/v1", d.ID.String(), d.Kind, d.Grant.String(), hex.EncodeToString(g.Digest[:]), d.Instalment, d.Amount, d.Reason, grant.Hashes(d.Evidence), reference})
 }
 
 // move brings a disbursement to another state.
@@ -173,13 +175,18 @@ func (d *Disbursement) execute(cfg grant.Config, g grant.Grant, s grant.Signer, 
 	return d.move(Done)
 }
 
-// Next are the actions that an administrator of the fund may take, as far as the disbursement itself says.
-func (d *Disbursement) Next(who uuid.UUID, at time.Time) []string {
-	mine, seen := who == d.RequestedBy.UUID(), who == d.ApprovedBy.UUID() || who == d.ProposedBy.UUID()
+// Next are the actions that the caller may take, as far as the disbursement itself says: none if he
+// is no administrator of the fund.
+func (d *Disbursement) Next(caller identity.Caller, at time.Time) []string {
+	if !caller.Is(identity.FundAdmin) {
+		return []string{}
+	}
+	who := caller.Account
+	mine, seen := who == d.RequestedBy, who == d.ApprovedBy || who == d.ProposedBy
 	return slices.DeleteFunc(lifecycle.Disbursement().Next(string(d.State), lifecycle.FundAdmin), func(a string) bool {
 		switch a {
 		case "approve":
-			return mine || d.Kind == Payment && who == d.ProposedBy.UUID()
+			return mine || d.Kind == Payment && who == d.ProposedBy
 		case "execute":
 			return mine || seen || !at.Before(d.ExpiresAt)
 		case "withdraw":

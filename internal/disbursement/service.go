@@ -68,13 +68,10 @@ func (s *Service) RequestPayment(ctx context.Context, caller identity.Caller, gi
 
 // payable refuses payments of a grant that is not in order.
 func payable(g *grant.Grant, p programme.Programme) error {
-	switch {
-	case g.State != grant.Committed:
+	if g.State != grant.Committed {
 		return ErrState.With("the grant is %s", g.State)
-	case p.Purpose != g.Purpose:
-		return grant.ErrPurpose
 	}
-	return g.Backed()
+	return cmp.Or(g.Fits(p), g.Backed())
 }
 
 // RequestRelease asks to make free again what is not needed of a grant, with a reason.

@@ -16,8 +16,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
-
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/id"
@@ -52,7 +50,7 @@ var (
 	ErrTerms = fault.New(fault.Invalid, "grant.invalid", "The grant is not described as it must be", "资助信息不完整或有误")
 	// ErrRelated says that the payee is a related party, and a second administrator has not approved.
 	ErrRelated = fault.New(fault.Conflict, "grant.second_approval_needed", "The payee is a related party: a second approval is needed", "收款方为关联方，须经第二人复核")
-	// ErrPurpose says that the purpose of the programme has changed since.
+	// ErrPurpose says that the kind or the purpose of the programme has changed since.
 	ErrPurpose = fault.New(fault.Conflict, "grant.purpose_changed", "The programme has another purpose by now: release the rest and award anew", "项目用途已变更，请释放余额后重新资助")
 )
 
@@ -139,7 +137,8 @@ type Grant struct {
 	Programme   programme.ID
 	Amount      money.Fen
 	Payee       Payee
-	Purpose     string // of the programme when it was proposed
+	Kind        string // of the programme when it was proposed
+	Purpose     string // likewise
 	Instalments []Instalment
 	Attachments []file.Digest
 	Digest      [32]byte // of all that: what an approval is bound to
@@ -195,10 +194,17 @@ func (g *Grant) digest() ([32]byte, error) {
 		Name        string    `json:"payee_name"`
 		USCC        string    `json:"payee_uscc"`
 		Account     string    `json:"payee_account"`
+		Kind        string    `json:"kind"`
 		Purpose     string    `json:"purpose"`
 		Instalments []part    `json:"instalments"`
 		Attachments []string  `json:"attachments"`
-	}{"shiyi.grant/v1", g.ID.String(), g.Programme.String(), g.Amount, g.Payee.Name, g.Payee.USCC, g.Payee.Account, g.Purpose, parts, Hashes(g.Attachments)})
+	}{"shiyi.grant/v1", g.ID.String(), g.Programme.String(), g.Amount, g.Payee.Name, g.Payee.USCC, g.Payee.Account, g.Kind, g.Purpose, parts, Hashes(g.Attachments)})
+}
+
+// Altered reports whether a grant is not what was proposed and approved any more.
+func (g *Grant) Altered() (bool, error) {
+	now, err := g.digest()
+	return now != g.Digest, err
 }
 
 func line(s string, least, most int) bool {
@@ -243,6 +249,14 @@ func (t Terms) check(p programme.Programme) error {
 		bad = bad.At("/instalments", "sum", "together they are not the amount")
 	}
 	return bad.OrNil()
+}
+
+// Fits is ErrPurpose if the programme is for something else by now.
+func (g *Grant) Fits(p programme.Programme) error {
+	if p.Kind != g.Kind || p.Purpose != g.Purpose {
+		return ErrPurpose
+	}
+	return nil
 }
 
 // related reports whether the payee is a related party.
@@ -340,14 +354,18 @@ func (g *Grant) approve(cfg Config, s Signer, digest [32]byte, at time.Time) err
 	return nil
 }
 
-// Next are the actions that an administrator of the fund may take.
-func (g *Grant) Next(who uuid.UUID, at time.Time) []string {
-	mine := who == g.ProposedBy.UUID()
-	said := slices.ContainsFunc(g.Approvals, func(a Approval) bool { return a.By.UUID() == who && a.ExpiresAt.After(at) })
+// Next are the actions that the caller may take: none if he is no administrator of the fund.
+func (g *Grant) Next(caller identity.Caller, at time.Time) []string {
+	if !caller.Is(identity.FundAdmin) {
+		return []string{}
+	}
+	who := caller.Account
+	mine := who == g.ProposedBy
+	said := slices.ContainsFunc(g.Approvals, func(a Approval) bool { return a.By == who && a.ExpiresAt.After(at) })
 	return slices.DeleteFunc(lifecycle.Grant().Next(string(g.State), lifecycle.FundAdmin), func(a string) bool {
 		switch a {
 		case "approve":
-			return mine || said || g.State == Proposed && !at.Before(g.ExpiresAt) || g.State == Committed && g.Backed() == nil
+			return mine || said || g.gains(who) || g.State == Proposed && !at.Before(g.ExpiresAt) || g.State == Committed && g.Backed() == nil
 		case "withdraw":
 			return !mine
 		case "refuse":
@@ -362,8 +380,8 @@ func (g *Grant) notice() objection.Opening {
 	return objection.Opening{
 		Subject: objection.Grant, ID: g.ID.UUID(), TitleZH: "资助公示：" + g.Payee.Name, TitleEN: "A grant of the fund: " + g.Payee.Name,
 		Detail: map[string]any{
-			"programme_id": g.Programme.String(), "amount_fen": g.Amount, "payee_name": g.Payee.Name, "payee_uscc": g.Payee.USCC, "purpose": g.Purpose,
-			"related_party": g.related(), "attachments": Hashes(g.Attachments), "digest": hex.EncodeToString(g.Digest[:]),
+			"programme_id": g.Programme.String(), "amount_fen": g.Amount, "payee_name": g.Payee.Name, "payee_uscc": g.Payee.USCC, "kind": g.Kind,
+			"purpose": g.Purpose, "related_party": g.related(), "attachments": Hashes(g.Attachments), "digest": hex.EncodeToString(g.Digest[:]),
 		},
 		Involved: g.Involved(),
 	}

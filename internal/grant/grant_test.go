@@ -1,7 +1,9 @@
 package grant_test
 
 import (
+	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -310,6 +312,62 @@ func TestWhoGotAPartInAGrantSinceAnswersNoObjectionToIt(t *testing.T) {
 	}
 }
 
+func TestAlteredGrantsAreFound(t *testing.T) {
+	t.Parallel()
+	d := open(t, 1000, 1000)
+	g, err := d.approve(t, d.b, d.propose(t, d.a, terms(d.programme, 600, 300)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Clock.Advance(shoptest.Terms.Period)
+	d.signIn(t)
+	m := d.ask(t, d.a, g, 1)
+	if err := errors.Join(d.pass(t, d.b, m), d.pay(t, d.c, m)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := d.Disbursements.RecordReturn(t.Context(), d.a, g.ID, 50, "未用完", "BANK-2")
+	if err := errors.Join(err, d.pass(t, d.b, r)); err != nil {
+		t.Fatal(err)
+	}
+	found := func(what string, want ...string) {
+		t.Helper()
+		faults, err := disbursement.Check(t.Context(), d.DB)
+		if err != nil || len(faults) != len(want) {
+			t.Errorf("%s: %q, %v; want %q", what, faults, err, want)
+			return
+		}
+		for i, w := range want {
+			if !strings.Contains(faults[i], w) {
+				t.Errorf("%s: %q, want %q", what, faults[i], w)
+			}
+		}
+	}
+	found("nothing was altered")
+	grant, payment, back := g.ID.String(), m.ID.String(), r.ID.String()
+	promised, spent := string(fund.Committed(g.ID.UUID())), string(fund.Programme(d.programme.UUID()))
+	for _, tt := range []struct {
+		set, undo string
+		want      []string
+	}{
+		{"fund_grant SET payee_name = '别人'", "fund_grant SET payee_name = '" + payee.Name + "'", []string{grant}},
+		{"fund_grant SET amount_fen = 901", "fund_grant SET amount_fen = 900", []string{grant, promised}},
+		{"fund_grant SET digest = sha256('x')", `fund_grant SET digest = '\x` + hex.EncodeToString(g.Digest[:]) + "'", []string{grant, grant, payment, back}},
+		{"disbursement SET amount_fen = 40 WHERE kind = 'return'", "disbursement SET amount_fen = 50 WHERE kind = 'return'", []string{back, spent}},
+		{"disbursement SET amount_fen = 500 WHERE kind = 'payment'", "disbursement SET amount_fen = 600 WHERE kind = 'payment'", []string{payment, promised, spent}},
+		{"disbursement SET bank_reference = 'BANK-3' WHERE kind = 'return'", "disbursement SET bank_reference = 'BANK-2' WHERE kind = 'return'", []string{back}},
+	} {
+		super := pgtest.Super(t, d.DB)
+		if _, err := super.ExecContext(t.Context(), "UPDATE "+tt.set); err != nil {
+			t.Fatal(err)
+		}
+		found(tt.set, tt.want...)
+		if _, err := super.ExecContext(t.Context(), "UPDATE "+tt.undo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found("all is as it was")
+}
+
 func TestApprovalsExpire(t *testing.T) {
 	t.Parallel()
 	d := open(t, 1000, 1000)
@@ -474,6 +532,20 @@ func TestAbsurdTermsAreRefused(t *testing.T) {
 
 func TestWhenThePurposeChangesTheRestIsNotPaid(t *testing.T) {
 	t.Parallel()
+	for name, to := range map[string][2]string{
+		"other words":  {"FACILITY", "改为添置课桌椅"},
+		"another kind": {"GIFTS_IN_KIND", shoptest.Plan("").Purpose},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			changed(t, to[0], to[1])
+		})
+	}
+}
+
+// changed pays the half of a grant, changes its programme, and asks for the other half.
+func changed(t *testing.T, kind, purpose string) {
+	t.Helper()
 	d, ctx := open(t, 1000, 1000), t.Context()
 	g, err := d.approve(t, d.b, d.propose(t, d.a, terms(d.programme, 600, 300)))
 	if err != nil {
@@ -485,7 +557,7 @@ func TestWhenThePurposeChangesTheRestIsNotPaid(t *testing.T) {
 	if err := errors.Join(d.pass(t, d.b, m), d.pay(t, d.c, m)); err != nil {
 		t.Fatal(err)
 	}
-	c, err := d.Programmes.ProposeChange(ctx, d.a, d.programme, "FACILITY", "改为添置课桌椅", "图书已有捐赠")
+	c, err := d.Programmes.ProposeChange(ctx, d.a, d.programme, kind, purpose, "图书已有捐赠")
 	if err != nil {
 		t.Fatal(err)
 	}

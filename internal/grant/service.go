@@ -48,7 +48,7 @@ func (s *Service) Propose(ctx context.Context, caller identity.Caller, t Terms) 
 			return Grant{}, ErrBudget.With("at most %d fen", p.Budget)
 		}
 		g := Grant{
-			ID: id.New[Grant](tx.Now), Programme: p.ID, Amount: t.Amount, Payee: t.Payee, Purpose: p.Purpose, Instalments: t.Instalments,
+			ID: id.New[Grant](tx.Now), Programme: p.ID, Amount: t.Amount, Payee: t.Payee, Kind: p.Kind, Purpose: p.Purpose, Instalments: t.Instalments,
 			State: Proposed, ProposedBy: signer.ID, ProposedAt: tx.Now, ExpiresAt: tx.Now.Add(s.cfg.Approval),
 		}
 		for i, part := range g.Instalments {
@@ -103,8 +103,8 @@ func (s *Service) Approve(ctx context.Context, caller identity.Caller, gid ID, d
 
 // commit promises the money: never more than is free, nor than the programme was accepted with.
 func (s *Service) commit(ctx context.Context, tx *postgres.Tx, g *Grant, p programme.Programme) error {
-	if p.Purpose != g.Purpose {
-		return ErrPurpose
+	if err := g.Fits(p); err != nil {
+		return err
 	}
 	used, err := spent(ctx, tx, p.ID)
 	if err != nil {

@@ -25,6 +25,7 @@ type row struct {
 	PayeeName    string
 	PayeeUSCC    string `gorm:"column:payee_uscc"`
 	PayeeAccount string
+	Kind         string
 	Purpose      string
 	Digest       []byte
 	State        string
@@ -44,7 +45,7 @@ func (row) TableName() string { return "fund_grant" }
 func (r row) grant() Grant {
 	g := Grant{
 		ID: id.From[Grant](r.ID), Programme: id.From[programme.Programme](r.ProgrammeID), Amount: money.Fen(r.AmountFen),
-		Payee: Payee{r.PayeeName, r.PayeeUSCC, r.PayeeAccount}, Purpose: r.Purpose, State: State(r.State), ProposedBy: id.From[identity.Account](r.ProposedBy),
+		Payee: Payee{r.PayeeName, r.PayeeUSCC, r.PayeeAccount}, Kind: r.Kind, Purpose: r.Purpose, State: State(r.State), ProposedBy: id.From[identity.Account](r.ProposedBy),
 		ProposedAt: r.ProposedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(), Note: r.Note,
 	}
 	copy(g.Digest[:], r.Digest)
@@ -108,7 +109,7 @@ func (relationRow) TableName() string { return "grant_relation" }
 func insert(ctx context.Context, tx *postgres.Tx, g Grant) error {
 	err := postgres.On[row](tx).Create(ctx, row{
 		ID: g.ID.UUID(), ProgrammeID: g.Programme.UUID(), AmountFen: int64(g.Amount), PayeeName: g.Payee.Name, PayeeUSCC: g.Payee.USCC,
-		PayeeAccount: g.Payee.Account, Purpose: g.Purpose, Digest: g.Digest[:], State: string(g.State), ProposedBy: g.ProposedBy.UUID(),
+		PayeeAccount: g.Payee.Account, Kind: g.Kind, Purpose: g.Purpose, Digest: g.Digest[:], State: string(g.State), ProposedBy: g.ProposedBy.UUID(),
 		ProposedAt: g.ProposedAt, ExpiresAt: g.ExpiresAt,
 	})
 	for i, p := range g.Instalments {

@@ -156,7 +156,7 @@ func (h grants) RefuseDisbursement(ctx context.Context, r oas.RefuseDisbursement
 
 // wireGrant is a grant as the caller, an administrator or an auditor, sees it.
 func (h grants) wireGrant(ctx context.Context) func(grant.Grant) oas.Grant {
-	who, at := callerOf(ctx).Account.UUID(), h.clock()
+	who, at := callerOf(ctx), h.clock()
 	return func(g grant.Grant) oas.Grant {
 		return oas.Grant{
 			Id: g.ID.UUID(), ProgrammeId: g.Programme.UUID(), AmountFen: int64(g.Amount),
@@ -212,7 +212,7 @@ func wirePublicRelation(r grant.Relation) oas.Relation {
 }
 
 func (h grants) wireDisbursement(ctx context.Context) func(disbursement.Disbursement) oas.Disbursement {
-	who, at := callerOf(ctx).Account.UUID(), h.clock()
+	who, at := callerOf(ctx), h.clock()
 	return func(d disbursement.Disbursement) oas.Disbursement {
 		return oas.Disbursement{
 			Id: d.ID.UUID(), GrantId: d.Grant.UUID(), Kind: oas.DisbursementKind(d.Kind), Instalment: optional(d.Instalment), AmountFen: int64(d.Amount),

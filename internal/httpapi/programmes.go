@@ -97,7 +97,7 @@ func (h programmes) ListObjections(ctx context.Context, r oas.ListObjectionsRequ
 	if err != nil {
 		return nil, err
 	}
-	data, next := wirePage(p, wireObjection)
+	data, next := wirePage(p, wireObjection(callerOf(ctx)))
 	return oas.ListObjections200JSONResponse{Data: data, NextCursor: next}, nil
 }
 
@@ -107,7 +107,7 @@ func (h programmes) AnswerObjection(ctx context.Context, r oas.AnswerObjectionRe
 	if err != nil {
 		return nil, err
 	}
-	return oas.AnswerObjection200JSONResponse(wireObjection(o)), nil
+	return oas.AnswerObjection200JSONResponse(wireObjection(callerOf(ctx))(o)), nil
 }
 
 // ListProgrammeApplications answers GET /v1/fund/applications.
@@ -310,7 +310,7 @@ func wireProgrammeChange(caller identity.Caller) func(programme.Change) oas.Prog
 			Id: c.ID.UUID(), ProgrammeId: c.Programme.UUID(), Kind: c.Kind, Purpose: c.Purpose, OldKind: c.OldKind, OldPurpose: c.OldPurpose, Reason: c.Reason,
 			State: oas.ProgrammeChangeState(c.State), ObjectionPeriodId: wireID(c.Period), ProposedBy: c.ProposedBy.UUID(), ProposedAt: c.ProposedAt,
 			ApprovedBy: wireID(c.ApprovedBy), ApprovedAt: wireTime(c.ApprovedAt), DecidedBy: wireID(c.DecidedBy), DecidedAt: wireTime(c.DecidedAt),
-			NextActions: wireAll(c.Next(caller.Account.UUID()), func(s string) oas.ProgrammeChangeNextActions { return oas.ProgrammeChangeNextActions(s) }),
+			NextActions: wireAll(c.Next(caller), func(s string) oas.ProgrammeChangeNextActions { return oas.ProgrammeChangeNextActions(s) }),
 		}
 	}
 }
@@ -329,11 +329,13 @@ func wireFiledObjection(o objection.Objection) oas.FiledObjection {
 	}
 }
 
-func wireObjection(o objection.Objection) oas.Objection {
-	return oas.Objection{
-		Id: o.ID.UUID(), ObjectionPeriodId: o.Period.UUID(), Text: o.Body, State: oas.ObjectionState(o.State), FiledAt: o.FiledAt, Answer: optional(o.Answer),
-		AnsweredBy: wireID(o.AnsweredBy), AnsweredAt: wireTime(o.AnsweredAt),
-		NextActions: wireAll(o.Next(), func(s string) oas.ObjectionNextActions { return oas.ObjectionNextActions(s) }),
+func wireObjection(caller identity.Caller) func(objection.Objection) oas.Objection {
+	return func(o objection.Objection) oas.Objection {
+		return oas.Objection{
+			Id: o.ID.UUID(), ObjectionPeriodId: o.Period.UUID(), Text: o.Body, State: oas.ObjectionState(o.State), FiledAt: o.FiledAt, Answer: optional(o.Answer),
+			AnsweredBy: wireID(o.AnsweredBy), AnsweredAt: wireTime(o.AnsweredAt),
+			NextActions: wireAll(o.Next(caller), func(s string) oas.ObjectionNextActions { return oas.ObjectionNextActions(s) }),
+		}
 	}
 }
 

@@ -125,8 +125,11 @@ type Objection struct {
 	Answer     string // published
 }
 
-// Next are the actions that a fund administrator may take.
-func (o Objection) Next() []string {
+// Next are the actions that the caller may take: none if he is no fund administrator.
+func (o Objection) Next(caller identity.Caller) []string {
+	if !caller.Is(identity.FundAdmin) {
+		return []string{}
+	}
 	return lifecycle.Objection().Next(string(o.State), lifecycle.FundAdmin)
 }
 

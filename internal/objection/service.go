@@ -40,6 +40,16 @@ func Clear(ctx context.Context, tx *postgres.Tx, pid PeriodID) error {
 	return p.clear(tx.Now)
 }
 
+// Notice is what was published when a time for objections began, as part of tx. ErrNoPeriod.
+func Notice(ctx context.Context, tx *postgres.Tx, pid PeriodID) ([]byte, error) {
+	p, err := period(ctx, tx, pid, "")
+	if err != nil {
+		return nil, err
+	}
+	d, err := publication.Of(ctx, tx, p.Document)
+	return d.Body, err
+}
+
 // Hooks are what a subject does: Lock its row and say who has got a part in it since it was published,
 // and stop for good when an objection is Upheld.
 type Hooks struct {

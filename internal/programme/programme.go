@@ -204,9 +204,12 @@ func (c *Change) move(to ChangeState, by identity.ID) error {
 	return nil
 }
 
-// Next are the actions that a fund administrator may take.
-func (c *Change) Next(who uuid.UUID) []string {
+// Next are the actions that the caller may take: none if he is no fund administrator.
+func (c *Change) Next(caller identity.Caller) []string {
+	if !caller.Is(identity.FundAdmin) {
+		return []string{}
+	}
 	return slices.DeleteFunc(lifecycle.Change().Next(string(c.State), lifecycle.FundAdmin), func(a string) bool {
-		return (a == "withdraw") != (who == c.ProposedBy.UUID())
+		return (a == "withdraw") != (caller.Account == c.ProposedBy)
 	})
 }

@@ -418,6 +418,35 @@ func TestRecordsFollowTheirSecret(t *testing.T) {
 	}
 }
 
+func TestManyThatStartAtOnceHaveOneKey(t *testing.T) {
+	t.Parallel()
+	cfg := pupil.Config{Folder: filepath.Join(t.TempDir(), "state")}
+	if n := pgtest.AtOnce(t, 30, func(int) error { _, err := pupil.Open(nil, cfg); return err }); n != 30 {
+		t.Errorf("%d of 30 started", n)
+	}
+	if all, err := os.ReadDir(cfg.Folder); err != nil || len(all) != 1 {
+		t.Errorf("%v, %v: want the key alone", all, err)
+	}
+}
+
+func TestATornNoteOfAnErasureSpoilsNoneAfterIt(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	if err := os.WriteFile(filepath.Join(o.cfg.Folder, "pupil.erased"), []byte("01a22a9c-0e00-70"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := o.record(t, 1)
+	backup := o.snapshot(t)
+	o.allow(t, p.ID, pupil.Erase)
+	o.restore(t, backup)
+	if _, err := o.svc.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.svc.Ask(t.Context(), o.first, p.ID, pupil.Read, "核对银行账号（虚构示例）"); !errors.Is(err, pupil.ErrErased) {
+		t.Errorf("the record is back: %v", err)
+	}
+}
+
 func TestALostSecretLosesItsRecordsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

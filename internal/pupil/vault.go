@@ -91,27 +91,38 @@ func openVault(c Config) (vault, error) {
 func keyFile(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		const private, ours = 0o700, 0o600
-		if err := os.MkdirAll(filepath.Dir(path), private); err != nil {
+		if err := makeKey(path); err != nil {
 			return "", fmt.Errorf("keep the pupils' key: %w", err)
 		}
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, ours)
-		if err != nil {
-			return "", fmt.Errorf("keep the pupils' key: %w", err)
-		}
-		raw := make([]byte, keyLength)
-		_, _ = rand.Read(raw) // never fails
-		text = []byte(base64.StdEncoding.EncodeToString(raw))
-		_, err = f.Write(append(text, '\n'))
-		if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-			return "", fmt.Errorf("keep the pupils' key: %w", err)
-		}
-		return string(text), nil
+		text, err = os.ReadFile(path)
 	}
 	if err != nil {
 		return "", fmt.Errorf("read the pupils' key: %w", err)
 	}
 	return string(text), nil
+}
+
+// makeKey makes the file of a key, whole or not at all, unless somebody else has made it meanwhile.
+func makeKey(path string) error {
+	const private = 0o700
+	if err := os.MkdirAll(filepath.Dir(path), private); err != nil {
+		return err
+	}
+	half, err := os.CreateTemp(filepath.Dir(path), ".half-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(half.Name()) }()
+	raw := make([]byte, keyLength)
+	_, _ = rand.Read(raw) // never fails
+	_, err = half.WriteString(base64.StdEncoding.EncodeToString(raw) + "\n")
+	if err = errors.Join(err, half.Sync(), half.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(half.Name(), path); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
 }
 
 // newSecret makes a secret of its text. No error quotes it.
@@ -232,7 +243,8 @@ func (v vault) forgotten() (map[ID]bool, error) {
 	return all, nil
 }
 
-// forget notes, on disk before it returns, that records are erased.
+// forget notes, on disk before it returns, that records are erased. A line begins with its break:
+// so a note that was torn off spoils none after it.
 func (v vault) forget(ids []ID) error {
 	const private, ours = 0o700, 0o600
 	if err := os.MkdirAll(filepath.Dir(v.erased), private); err != nil {
@@ -244,7 +256,7 @@ func (v vault) forget(ids []ID) error {
 	}
 	var lines strings.Builder
 	for _, i := range ids {
-		lines.WriteString(i.String() + "\n")
+		lines.WriteString("\n" + i.String())
 	}
 	_, err = f.WriteString(lines.String())
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
