@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -185,7 +186,7 @@ func statement(ctx context.Context, from string) (*verify.Statement, error) {
 	var text []byte
 	var err error
 	if strings.HasPrefix(from, "http://") || strings.HasPrefix(from, "https://") {
-		text, err = fetch(ctx, from)
+		text, err = fetch(ctx, logged(from))
 	} else if text, err = os.ReadFile(from); err != nil {
 		err = fmt.Errorf("%w: %w", errUse, err)
 	}
@@ -197,6 +198,19 @@ func statement(ctx context.Context, from string) (*verify.Statement, error) {
 		return nil, fmt.Errorf("%w: %s: %w", errUse, from, err)
 	}
 	return &s, nil
+}
+
+// logged asks for the figures of what the log has numbered: while the shop sells, those of the book
+// are ahead of it.
+func logged(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	q := u.Query()
+	q.Set("logged", "true")
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // folder is a log that was copied to disk.

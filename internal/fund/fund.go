@@ -164,22 +164,37 @@ func Stand(ctx context.Context, tx *postgres.Tx) (Statement, error) {
 	}
 	st.add(flows)
 	balances, err := ledger.Below(ctx, tx, All)
-	if err != nil {
+	st.hold(balances)
+	return st, err
+}
+
+// Logged is the statement of what the log has numbered, and how many leaves that are: whoever adds
+// those up has the same figures.
+func (s *Service) Logged(ctx context.Context) (st Statement, leaves int64, err error) {
+	st, err = postgres.View(ctx, s.db, func(tx *postgres.Tx) (st Statement, err error) {
+		flows, balances, size, err := ledger.Logged(ctx, tx, All)
+		st.add(flows)
+		st.hold(balances)
+		leaves = size
 		return st, err
-	}
+	})
+	return st, leaves, err
+}
+
+// hold takes the balances of the fund's accounts.
+func (s *Statement) hold(balances []ledger.Balance) {
 	for _, b := range balances {
 		switch b.Account {
 		case Pending:
-			st.PendingLi = b.Li()
+			s.PendingLi = b.Li()
 		case Free:
-			st.FreeLi = b.Li()
+			s.FreeLi = b.Li()
 		case Held:
-			st.HeldLi = b.Li()
+			s.HeldLi = b.Li()
 		default:
-			st.CommittedLi += b.Li()
+			s.CommittedLi += b.Li()
 		}
 	}
-	return st, nil
 }
 
 // add sums the flows of sales and refunds.

@@ -1,6 +1,7 @@
 package fund_test
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/google/uuid"
@@ -11,6 +12,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
+	"github.com/shiyi-market/shiyi/internal/transparency"
 )
 
 // TestTheFundHoldsOneTenthOfNetSales sells and refunds in parts of any size and
@@ -70,5 +72,39 @@ func TestTheStatementIsTheBooks(t *testing.T) {
 	accounts, err := fund.New(db).Accounts(t.Context())
 	if err != nil || len(accounts) != 1 || accounts[0].Account != fund.Pending || accounts[0].Li() != 1000 {
 		t.Errorf("accounts %+v, %v", accounts, err)
+	}
+}
+
+// What the log has numbered is a statement of its own: what waits is not in it.
+func TestTheLoggedStatementIsTheSumOfTheLeaves(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	log, err := transparency.New(db, transparency.Config{Origin: "shiyi.example/test", Folder: t.TempDir()}, ledger.Roller{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc, home := fund.New(db), uuid.MustParse("0190a2b0-0000-7000-8000-0000000000aa")
+	owed := ledger.Payable(home)
+	for i, want := range []fund.Statement{
+		{}, {Orders: 1, SoldFen: 1000, LeviedLi: 1000, PendingLi: 1000}, {Orders: 2, SoldFen: 2000, LeviedLi: 2000, PendingLi: 2000},
+	} {
+		st, leaves, err := svc.Logged(t.Context())
+		if err != nil || st != want || leaves != int64(i) {
+			t.Errorf("of %d leaves (%d): %+v, %v", leaves, i, st, err)
+		}
+		err = postgres.Do(t.Context(), db, func(tx *postgres.Tx) error {
+			return ledger.Book(t.Context(), tx, []ledger.Transfer{{Home: home, Kind: fund.Sale, Ref: strconv.Itoa(i), Public: true, Moves: []ledger.Move{
+				{What: fund.Goods, From: "world:stripe", To: owed, Amount: money.Fen(1000).Li()}, fund.Tenth(owed, 1000),
+			}}})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before, leaves, err := svc.Logged(t.Context()); err != nil || before != want || leaves != int64(i) {
+			t.Errorf("while one waits: %d leaves, %+v, %v", leaves, before, err)
+		}
+		if _, err := log.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

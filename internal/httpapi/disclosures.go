@@ -38,16 +38,23 @@ func (h disclosures) GetMerchant(ctx context.Context, r oas.GetMerchantRequestOb
 }
 
 // GetFund answers GET /v1/public/fund.
-func (h disclosures) GetFund(ctx context.Context, _ oas.GetFundRequestObject) (oas.GetFundResponseObject, error) {
-	s, err := h.fund.Statement(ctx)
-	if err != nil {
-		return nil, err
+func (h disclosures) GetFund(ctx context.Context, r oas.GetFundRequestObject) (oas.GetFundResponseObject, error) {
+	if value(r.Params.Logged) {
+		s, leaves, err := h.fund.Logged(ctx)
+		w := wireFund(s)
+		w.LogSize = &leaves
+		return oas.GetFund200JSONResponse(w), err
 	}
-	return oas.GetFund200JSONResponse{
+	s, err := h.fund.Statement(ctx)
+	return oas.GetFund200JSONResponse(wireFund(s)), err
+}
+
+func wireFund(s fund.Statement) oas.FundStatement {
+	return oas.FundStatement{
 		Orders: s.Orders, SoldFen: int64(s.SoldFen), RefundedFen: int64(s.RefundFen), LeviedLi: int64(s.LeviedLi),
 		ReturnedLi: int64(s.ReturnedLi), PendingLi: int64(s.PendingLi), FreeLi: int64(s.FreeLi), HeldLi: int64(s.HeldLi),
 		CommittedLi: int64(s.CommittedLi), SpentLi: int64(s.SpentLi),
-	}, nil
+	}
 }
 
 // wireMerchant is an enterprise as everybody may see it at this moment.

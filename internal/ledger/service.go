@@ -45,7 +45,7 @@ func Entries(ctx context.Context, tx *postgres.Tx, refs []Reference) ([]Entry, e
 
 // Of is what the account holds now.
 func Of(ctx context.Context, tx *postgres.Tx, account Account) (Balance, error) {
-	all, err := balances(ctx, tx, string(account), string(account))
+	all, err := balances(ctx, tx, string(account), string(account), false)
 	if err != nil || len(all) == 0 {
 		return Balance{Account: account}, err
 	}
@@ -59,14 +59,32 @@ func Guard(ctx context.Context, tx *postgres.Tx, account Account) error {
 	return guard(ctx, tx, account)
 }
 
+// last sorts behind whatever a name goes on with.
+const last = "\U0010FFFF"
+
 // Below are the balances of all accounts whose name begins with the prefix, by
 // name.
 func Below(ctx context.Context, tx *postgres.Tx, prefix Account) ([]Balance, error) {
-	return balances(ctx, tx, string(prefix), string(prefix)+"\U0010FFFF")
+	return balances(ctx, tx, string(prefix), string(prefix)+last, false)
 }
 
 // Flows are the sums of all moves by kind and what.
-func Flows(ctx context.Context, tx *postgres.Tx) ([]Flow, error) { return flows(ctx, tx) }
+func Flows(ctx context.Context, tx *postgres.Tx) ([]Flow, error) { return flows(ctx, tx, false) }
+
+// Logged are the flows, and the balances below the prefix, of what the log has numbered, and how many leaves
+// that are: who reads as many can add the same up. They belong together where tx is a View.
+func Logged(ctx context.Context, tx *postgres.Tx, prefix Account) ([]Flow, []Balance, int64, error) {
+	size, err := transparency.Size(ctx, tx)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	sums, err := flows(ctx, tx, true)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	held, err := balances(ctx, tx, string(prefix), string(prefix)+last, true)
+	return sums, held, size, err
+}
 
 // Roller rolls balances up as the log numbers transfers: it follows the log's
 // sequencer, in the sequencer's transaction.

@@ -139,13 +139,21 @@ const waiting = `SELECT t.kind, m.what, m.source, m.target, m.amount_li
 	FROM log_pending p JOIN move m ON m.home = p.home AND m.transfer_id = p.transfer_id
 	JOIN transfer t ON t.home = p.home AND t.id = p.transfer_id`
 
+// beside is what a sum adds to the roll-ups: what waits, or nothing.
+func beside(logged bool) string {
+	if logged {
+		return waiting + ` WHERE false`
+	}
+	return waiting
+}
+
 type balanceRow struct {
 	Account     string
 	InLi, OutLi int64
 }
 
-func balances(ctx context.Context, tx *postgres.Tx, from, to string) ([]Balance, error) {
-	rows, err := postgres.Rows[balanceRow](ctx, tx, `WITH w AS (`+waiting+`)
+func balances(ctx context.Context, tx *postgres.Tx, from, to string, logged bool) ([]Balance, error) {
+	rows, err := postgres.Rows[balanceRow](ctx, tx, `WITH w AS (`+beside(logged)+`)
 		SELECT account, sum(in_li)::bigint AS in_li, sum(out_li)::bigint AS out_li FROM (
 			SELECT account, in_li, out_li FROM account_rollup
 			UNION ALL SELECT target, amount_li, 0 FROM w
@@ -166,8 +174,8 @@ type flowRow struct {
 	SumLi, Count int64
 }
 
-func flows(ctx context.Context, tx *postgres.Tx) ([]Flow, error) {
-	rows, err := postgres.Rows[flowRow](ctx, tx, `WITH w AS (`+waiting+`)
+func flows(ctx context.Context, tx *postgres.Tx, logged bool) ([]Flow, error) {
+	rows, err := postgres.Rows[flowRow](ctx, tx, `WITH w AS (`+beside(logged)+`)
 		SELECT kind, what, sum(sum_li)::bigint AS sum_li, sum(count)::bigint AS count FROM (
 			SELECT kind, what, sum_li, count FROM flow_rollup
 			UNION ALL SELECT kind, what, amount_li, 1 FROM w) AS x

@@ -103,6 +103,12 @@ func (s *Service) Waiting(ctx context.Context) (int64, error) {
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (int64, error) { return waiting(ctx, tx, math.MaxInt32) })
 }
 
+// Size is how many leaves the log has numbered by now.
+func Size(ctx context.Context, tx *postgres.Tx) (int64, error) {
+	now, err := state(ctx, tx, "", false)
+	return now.Size, err
+}
+
 // Prove finds leaves and proves them, as part of tx: all under one checkpoint,
 // in the order of keys. A leaf that no checkpoint covers yet comes with Pending; a key that was
 // never queued is ErrNoLeaf.

@@ -3272,7 +3272,9 @@ type AppointmentState string
 
 // Assessment Example: {"opinion":"需求真实，预算合理","score":88}
 type Assessment struct {
-	// Opinion Example: 需求真实，预算合理
+	// Opinion Published with the application, for good
+	//
+	// Example: 需求真实，预算合理
 	Opinion string `json:"opinion"`
 
 	// Score Example: 88
@@ -4332,6 +4334,9 @@ type FundStatement struct {
 
 	// LeviedLi Tenths taken, less tenths returned: exactly one tenth of sold_fen
 	LeviedLi int64 `json:"levied_li"`
+
+	// LogSize With logged: the figures are the sums of the first so many leaves
+	LogSize *int64 `json:"log_size,omitempty"`
 
 	// Orders Orders sold
 	Orders int64 `json:"orders"`
@@ -5829,10 +5834,14 @@ type NewProgrammeChange struct {
 	// Kind Example: FACILITY
 	Kind string `json:"kind"`
 
-	// Purpose Example: 改为添置课桌椅
+	// Purpose Published when it is approved, for good
+	//
+	// Example: 改为添置课桌椅
 	Purpose string `json:"purpose"`
 
-	// Reason Example: 图书已有社会捐赠
+	// Reason Published when it is approved, for good
+	//
+	// Example: 图书已有社会捐赠
 	Reason string `json:"reason"`
 }
 
@@ -6354,7 +6363,9 @@ type Payee struct {
 	// Example: 6222 0000 0000 0001
 	Account string `json:"account"`
 
-	// Name Example: 红旗镇中心小学（虚构示例）
+	// Name Published when the grant is committed, for good: a school or an enterprise, never a pupil or a guardian
+	//
+	// Example: 红旗镇中心小学（虚构示例）
 	Name string `json:"name"`
 
 	// Uscc GB 32100
@@ -10136,6 +10147,12 @@ type ListDutiesParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetFundParams defines parameters for GetFund.
+type GetFundParams struct {
+	// Logged Only what the public log has numbered, a second or so less; log_size says how many leaves, the sums of which these figures are
+	Logged *bool `form:"logged,omitempty" json:"logged,omitempty"`
+}
+
 // ListPublicGrantsParams defines parameters for ListPublicGrants.
 type ListPublicGrantsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -13288,7 +13305,7 @@ type ClientInterface interface {
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	//
 	// Corresponds with GET /v1/public/fund (the `GetFund` operationId).
-	GetFund(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetFund(ctx context.Context, params *GetFundParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListPublicGrants Grants of the fund, the newest first: what was promised and what was paid
 	//
@@ -20051,8 +20068,8 @@ func (c *Client) ListDuties(ctx context.Context, params *ListDutiesParams, reqEd
 // GetFund What was sold, what one tenth of it came to, and where that money is
 //
 // Corresponds with GET /v1/public/fund (the `GetFund` operationId).
-func (c *Client) GetFund(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetFundRequest(c.Server)
+func (c *Client) GetFund(ctx context.Context, params *GetFundParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetFundRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -35404,7 +35421,7 @@ func NewListDutiesRequest(server string, params *ListDutiesParams) (*http.Reques
 }
 
 // NewGetFundRequest constructs an http.Request for the GetFund method
-func NewGetFundRequest(server string) (*http.Request, error) {
+func NewGetFundRequest(server string, params *GetFundParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -35420,6 +35437,33 @@ func NewGetFundRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Logged != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "logged", *params.Logged, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -40007,7 +40051,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/public/fund (the `GetFund` operationId).
-	GetFundWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetFundResponse, error)
+	GetFundWithResponse(ctx context.Context, params *GetFundParams, reqEditors ...RequestEditorFn) (*GetFundResponse, error)
 
 	// ListPublicGrantsWithResponse Grants of the fund, the newest first: what was promised and what was paid
 	//
@@ -70010,8 +70054,8 @@ func (c *ClientWithResponses) ListDutiesWithResponse(ctx context.Context, params
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/public/fund (the `GetFund` operationId).
-func (c *ClientWithResponses) GetFundWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetFundResponse, error) {
-	rsp, err := c.GetFund(ctx, reqEditors...)
+func (c *ClientWithResponses) GetFundWithResponse(ctx context.Context, params *GetFundParams, reqEditors ...RequestEditorFn) (*GetFundResponse, error) {
+	rsp, err := c.GetFund(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

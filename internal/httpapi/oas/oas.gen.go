@@ -3271,7 +3271,9 @@ type AppointmentState string
 
 // Assessment Example: {"opinion":"需求真实，预算合理","score":88}
 type Assessment struct {
-	// Opinion Example: 需求真实，预算合理
+	// Opinion Published with the application, for good
+	//
+	// Example: 需求真实，预算合理
 	Opinion string `json:"opinion"`
 
 	// Score Example: 88
@@ -4331,6 +4333,9 @@ type FundStatement struct {
 
 	// LeviedLi Tenths taken, less tenths returned: exactly one tenth of sold_fen
 	LeviedLi int64 `json:"levied_li"`
+
+	// LogSize With logged: the figures are the sums of the first so many leaves
+	LogSize *int64 `json:"log_size,omitempty"`
 
 	// Orders Orders sold
 	Orders int64 `json:"orders"`
@@ -5828,10 +5833,14 @@ type NewProgrammeChange struct {
 	// Kind Example: FACILITY
 	Kind string `json:"kind"`
 
-	// Purpose Example: 改为添置课桌椅
+	// Purpose Published when it is approved, for good
+	//
+	// Example: 改为添置课桌椅
 	Purpose string `json:"purpose"`
 
-	// Reason Example: 图书已有社会捐赠
+	// Reason Published when it is approved, for good
+	//
+	// Example: 图书已有社会捐赠
 	Reason string `json:"reason"`
 }
 
@@ -6353,7 +6362,9 @@ type Payee struct {
 	// Example: 6222 0000 0000 0001
 	Account string `json:"account"`
 
-	// Name Example: 红旗镇中心小学（虚构示例）
+	// Name Published when the grant is committed, for good: a school or an enterprise, never a pupil or a guardian
+	//
+	// Example: 红旗镇中心小学（虚构示例）
 	Name string `json:"name"`
 
 	// Uscc GB 32100
@@ -10135,6 +10146,12 @@ type ListDutiesParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetFundParams defines parameters for GetFund.
+type GetFundParams struct {
+	// Logged Only what the public log has numbered, a second or so less; log_size says how many leaves, the sums of which these figures are
+	Logged *bool `form:"logged,omitempty" json:"logged,omitempty"`
+}
+
 // ListPublicGrantsParams defines parameters for ListPublicGrants.
 type ListPublicGrantsParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -11487,7 +11504,7 @@ type ServerInterface interface {
 	ListDuties(c *gin.Context, params ListDutiesParams)
 	// GetFund What was sold, what one tenth of it came to, and where that money is
 	// (GET /v1/public/fund)
-	GetFund(c *gin.Context)
+	GetFund(c *gin.Context, params GetFundParams)
 	// ListPublicGrants Grants of the fund, the newest first: what was promised and what was paid
 	// (GET /v1/public/grants)
 	ListPublicGrants(c *gin.Context, params ListPublicGrantsParams)
@@ -20476,6 +20493,20 @@ func (siw *ServerInterfaceWrapper) ListDuties(c *gin.Context) {
 // GetFund operation middleware
 func (siw *ServerInterfaceWrapper) GetFund(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetFundParams
+
+	// ------------- Optional query parameter "logged" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "logged", c.Request.URL.Query(), &params.Logged, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter logged: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -20483,7 +20514,7 @@ func (siw *ServerInterfaceWrapper) GetFund(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetFund(c)
+	siw.Handler.GetFund(c, params)
 }
 
 // ListPublicGrants operation middleware
@@ -53364,6 +53395,7 @@ func (response ListDutiesdefaultApplicationProblemPlusJSONResponse) VisitListDut
 }
 
 type GetFundRequestObject struct {
+	Params GetFundParams
 }
 
 type GetFundResponseObject interface {
@@ -66091,8 +66123,10 @@ func (sh *strictHandler) ListDuties(ctx *gin.Context, params ListDutiesParams) {
 }
 
 // GetFund operation middleware
-func (sh *strictHandler) GetFund(ctx *gin.Context) {
+func (sh *strictHandler) GetFund(ctx *gin.Context, params GetFundParams) {
 	var request GetFundRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetFund(ctx, request.(GetFundRequestObject))
