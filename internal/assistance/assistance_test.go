@@ -13,6 +13,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
+	"github.com/shiyi-market/shiyi/internal/postgres"
 )
 
 func training() assistance.New {
@@ -52,6 +53,21 @@ func TestACorrectionReplacesAnEntryWhichStays(t *testing.T) {
 	}
 	if other, err := svc.Entries(t.Context(), 2021, page.Request{}); err != nil || len(other.Data) != 0 {
 		t.Errorf("another year: %+v, %v", other.Data, err)
+	}
+}
+
+func TestAYearHasAllOfItsEntries(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	const many = 1001
+	_, err := pgtest.Super(t, db).ExecContext(t.Context(), `INSERT INTO assistance_entry (id, year, track, title_zh, title_en, figures, source, invented, reason, recorded_by, recorded_at)
+		SELECT gen_random_uuid(), 2020, 'training', '培训', 'Training', '[]', '（虚构示例）', true, '', gen_random_uuid(), now() FROM generate_series(1, $1)`, many)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := postgres.View(t.Context(), db, func(tx *postgres.Tx) ([]assistance.Entry, error) { return assistance.All(t.Context(), tx, 2020) })
+	if err != nil || len(all) != many {
+		t.Errorf("%d entries, %v: want %d", len(all), err, many)
 	}
 }
 

@@ -27,7 +27,7 @@ func (s *Service) Entries(ctx context.Context, year int, p page.Request) (page.O
 	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Entry], error) { return list(ctx, tx, year, p) })
 }
 
-// All are a year's entries that were not replaced, as part of tx: at most as many as a report can show.
+// All are all of a year's entries that were not replaced, as part of tx.
 func All(ctx context.Context, tx *postgres.Tx, year int) ([]Entry, error) { return all(ctx, tx, year) }
 
 // Record adds an entry, or corrects one. For operators. ErrEntry; ErrUnknown and ErrReplaced for what is to be

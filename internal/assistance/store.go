@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -84,8 +85,7 @@ func list(ctx context.Context, tx *postgres.Tx, year int, p page.Request) (page.
 }
 
 func all(ctx context.Context, tx *postgres.Tx, year int) ([]Entry, error) {
-	const most = 1000
-	return read(ctx, tx, year, uuid.Nil, most)
+	return read(ctx, tx, year, uuid.Nil, math.MaxInt32)
 }
 
 func read(ctx context.Context, tx *postgres.Tx, year int, after uuid.UUID, limit int) ([]Entry, error) {

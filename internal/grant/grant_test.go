@@ -475,6 +475,8 @@ func TestOnlyAdministratorsInPersonSign(t *testing.T) {
 	g = d.propose(t, d.a, what)
 	_, err = d.approve(t, d.Administrator(t, "fay"), g)
 	wants(t, "who is called like the payee", err, grant.ErrOwn)
+	_, err = d.Grants.Propose(ctx, d.Administrator(t, "fay"), what)
+	wants(t, "who is called like the payee proposes", err, grant.ErrOwn)
 }
 
 // TestARoleThatIsTakenMeanwhileIsGone takes a role and lets who has it sign before that is over: he

@@ -29,7 +29,7 @@ type Service struct {
 func New(db *postgres.DB, cfg Config) *Service { return &Service{db, cfg} }
 
 // Propose asks for money of the fund for a programme. For administrators of the fund, in person.
-// ErrTerms, ErrBudget, programme.ErrUnknown, file.ErrUnknown.
+// ErrTerms, ErrBudget, ErrOwn for who would get it himself, programme.ErrUnknown, file.ErrUnknown.
 func (s *Service) Propose(ctx context.Context, caller identity.Caller, t Terms) (Grant, error) {
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Grant, error) {
 		signer, err := Sign(ctx, tx, caller, 0)
@@ -50,6 +50,9 @@ func (s *Service) Propose(ctx context.Context, caller identity.Caller, t Terms) 
 		g := Grant{
 			ID: id.New[Grant](tx.Now), Programme: p.ID, Amount: t.Amount, Payee: t.Payee, Kind: p.Kind, Purpose: p.Purpose, Instalments: t.Instalments,
 			State: Proposed, ProposedBy: signer.ID, ProposedAt: tx.Now, ExpiresAt: tx.Now.Add(s.cfg.Approval),
+		}
+		if err := g.Gain(signer); err != nil {
+			return g, err
 		}
 		for i, part := range g.Instalments {
 			if part.Milestone > 0 {

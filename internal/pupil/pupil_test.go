@@ -418,6 +418,22 @@ func TestRecordsFollowTheirSecret(t *testing.T) {
 	}
 }
 
+func TestAConsentOfTheSameDayIsGivenInTheCountysDay(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	night := o.later(t, 13*time.Hour) // one o'clock there, and still the day before in UTC
+	n := o.new(1)
+	n.ConsentOn = time.Date(pgtest.Noon.Year(), pgtest.Noon.Month(), pgtest.Noon.Day()+1, 0, 0, 0, 0, time.UTC)
+	if _, err := night.Record(t.Context(), o.first, n); err != nil {
+		t.Errorf("signed that very day: %v", err)
+	}
+	n = o.new(2)
+	n.ConsentOn = pgtest.Noon.AddDate(0, 0, 2)
+	if _, err := night.Record(t.Context(), o.first, n); !errors.Is(err, pupil.ErrPerson) {
+		t.Errorf("of the day after: %v", err)
+	}
+}
+
 func TestManyThatStartAtOnceHaveOneKey(t *testing.T) {
 	t.Parallel()
 	cfg := pupil.Config{Folder: filepath.Join(t.TempDir(), "state")}
