@@ -61,7 +61,7 @@ func TestAnAnswerThatIsNoProblemIsStillAnError(t *testing.T) {
 		http.Error(w, "the proxy is tired", http.StatusBadGateway)
 	})
 
-	_, err := shop.API.GetFundWithResponse(t.Context())
+	_, err := shop.API.GetFundWithResponse(t.Context(), nil)
 
 	var refusal *client.Error
 	if !errors.As(err, &refusal) || refusal.Code != "http.502" {
@@ -78,7 +78,7 @@ func TestRequestsAreRepeatedOnlyWhenThatIsSafe(t *testing.T) {
 	}{
 		{"a read", func(t *testing.T, shop *client.Shop) error {
 			t.Helper()
-			_, err := shop.API.GetFundWithResponse(t.Context())
+			_, err := shop.API.GetFundWithResponse(t.Context(), nil)
 			return err
 		}, 3},
 		{"a checkout with its key", func(t *testing.T, shop *client.Shop) error {
