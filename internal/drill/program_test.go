@@ -33,7 +33,7 @@ func TestOneSaleGoesThroughTheWholeHouse(t *testing.T) {
 	if len(c.Orders) != 2 || c.GoodsFen != goods || c.LevyLi != goods {
 		t.Errorf("%d orders, %d fen of goods, a levy of %d li; want 2, %d, %d", len(c.Orders), c.GoodsFen, c.LevyLi, goods, goods)
 	}
-	fund, err := b.shop.API.GetFundWithResponse(t.Context())
+	fund, err := b.shop.API.GetFundWithResponse(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
