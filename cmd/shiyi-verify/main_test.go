@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -270,7 +271,7 @@ func TestLogOfWitnesses(t *testing.T) {
 	log(fails, "not a checkpoint of this log", "--witness", one.key)
 
 	// The witnesses have not seen yet what was saved without them: it must go on from what they saw.
-	behind, other := publish(t, 200, nil), publish(t, 200, func(n int, l *verify.Leaf) { l.Ref = verify.Commitment("x", fmt.Sprint(n), nil) })
+	behind, other := publish(t, 200, nil), publish(t, 200, func(n int, l *verify.Leaf) { l.Ref = verify.Commitment("x", strconv.Itoa(n), nil) })
 	saved := p.write(t, "saved", p.signed(t, p.signer))
 	p.write(t, "witnessed", behind.signed(t, p.signer, one.signer))
 	for _, partial := range []string{"tile/0/000.p/200", "tile/entries/000.p/200"} {
@@ -282,7 +283,7 @@ func TestLogOfWitnesses(t *testing.T) {
 	}
 	log(holds, "The first 200 leaves are those of the checkpoint that was saved before", "--witness", one.key, "--since", saved)
 	log(fails, "changed its history", "--witness", one.key, "--since", p.write(t, "forked", other.signed(t, p.signer)))
-	fork := publish(t, 300, func(n int, l *verify.Leaf) { l.Ref = verify.Commitment("x", fmt.Sprint(n), nil) })
+	fork := publish(t, 300, func(n int, l *verify.Leaf) { l.Ref = verify.Commitment("x", strconv.Itoa(n), nil) })
 	log(fails, "changed its history", "--witness", one.key, "--since", p.write(t, "forked", fork.signed(t, p.signer)))
 }
 
@@ -295,7 +296,7 @@ func TestLogOfANewKey(t *testing.T) {
 	check(t, holds, "first 200 leaves", "log", "--key", p.key, "--dir", p.dir, "--since", since, "--since-key", p.write(t, "old.key", []byte(old.key+"\n")))
 	check(t, fails, "not a checkpoint of this log", "log", "--key", p.key, "--dir", p.dir, "--since", since)
 	check(t, misused, "no such file", "log", "--key", p.key, "--dir", p.dir, "--since", since, "--since-key", "gone")
-	other := publish(t, 200, func(n int, l *verify.Leaf) { l.Ref = verify.Commitment("x", fmt.Sprint(n), nil) })
+	other := publish(t, 200, func(n int, l *verify.Leaf) { l.Ref = verify.Commitment("x", strconv.Itoa(n), nil) })
 	check(t, fails, "changed its history", "log", "--key", p.key, "--dir", p.dir, "--since", filepath.Join(other.dir, "checkpoint"), "--since-key", other.key)
 	more := publish(t, 301, nil)
 	check(t, fails, "300 leaves were 301", "log", "--key", p.key, "--dir", p.dir, "--since", filepath.Join(more.dir, "checkpoint"), "--since-key", more.key)
