@@ -23,7 +23,7 @@ const module = "github.com/shiyi-market/shiyi/"
 // is taken out.
 var arrows = map[string][]string{
 	"aftersale":    {"catalog", "fulfilment", "fund", "identity", "inventory", "ledger", "lifecycle", "merchant", "notice", "order", "payment", "returns", "trail"},
-	"audit":        {"identity", "ledger", "merchant", "publication", "statement", "trail"},
+	"audit":        {"identity", "ledger", "merchant", "publication", "statement", "trail", "transparency"},
 	"apikey":       {"identity", "trail"},
 	"assistance":   {"identity", "trail"},
 	"application":  {"identity", "lifecycle", "objection", "programme", "trail"},

@@ -20,6 +20,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/publication"
 	"github.com/shiyi-market/shiyi/internal/statement"
 	"github.com/shiyi-market/shiyi/internal/trail"
+	"github.com/shiyi-market/shiyi/internal/transparency"
 )
 
 // Seal is a month to which nothing is added any more.
@@ -113,7 +114,7 @@ func (s *Service) Seal(ctx context.Context, caller identity.Caller, month string
 		if err := ready(ctx, tx, p); err != nil {
 			return Seal{}, err
 		}
-		size, err := logSize(ctx, tx)
+		size, err := transparency.Size(ctx, tx)
 		if err != nil {
 			return Seal{}, err
 		}

@@ -81,14 +81,6 @@ func unreconciled(ctx context.Context, tx *postgres.Tx, p Period) (open, uncompa
 	return r.Open, r.Uncompared, nil
 }
 
-func logSize(ctx context.Context, tx *postgres.Tx) (int64, error) {
-	r, err := postgres.Row[struct{ Size int64 }](ctx, tx, `SELECT size FROM log_state`)
-	if err != nil {
-		return 0, fmt.Errorf("read the size of the log: %w", err)
-	}
-	return r.Size, nil
-}
-
 // unsealed says which documents of seals no seal has.
 func unsealed(ctx context.Context, tx *postgres.Tx) ([]string, error) {
 	rows, err := postgres.Rows[struct{ ID uuid.UUID }](ctx, tx, `SELECT id FROM publication p

@@ -52,7 +52,7 @@ func Check(ctx context.Context, db *postgres.DB) (Report, error) {
 			}
 			r.compare(want, got)
 		}
-		size, err := logSize(ctx, tx)
+		size, err := transparency.Size(ctx, tx)
 		if err != nil {
 			return r, err
 		}

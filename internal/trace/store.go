@@ -71,15 +71,6 @@ func queue(ctx context.Context, tx *postgres.Tx) (verify.Queue, error) {
 	}, nil
 }
 
-// logSize is how many leaves the log has numbered.
-func logSize(ctx context.Context, tx *postgres.Tx) (int64, error) {
-	r, err := postgres.Row[struct{ Size int64 }](ctx, tx, `SELECT size FROM log_state`)
-	if err != nil {
-		return 0, fmt.Errorf("read the size of the log: %w", err)
-	}
-	return r.Size, nil
-}
-
 // save writes positions, and how the queue stands after them, in one statement.
 func save(ctx context.Context, tx *postgres.Tx, q verify.Queue, all []Position) error {
 	n := len(all)
