@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +51,7 @@ func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) er
 	beside.Go(func() { traced, queueErr = trace.Check(ctx, a.db) })
 	book, err := ledger.CheckWatched(ctx, a.db, watch("book"))
 	beside.Wait()
-	if err := cmp.Or(err, queueErr); err != nil {
+	if err != nil {
 		return err
 	}
 	documents, err := publication.Check(ctx, a.db)
@@ -72,6 +71,9 @@ func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) er
 		faults = append(faults, strings.Split(logErr.Error(), "\n")...)
 	}
 	faults = append(faults, against(st, audit, st == before)...)
+	if queueErr != nil {
+		faults = append(faults, queueErr.Error())
+	}
 	faults = append(faults, traced.Differences...)
 	changed, err := desk.Check(ctx, a.db)
 	if err != nil {
