@@ -6,7 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
-	"unicode/utf8"
+
+	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/application"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
@@ -113,7 +114,7 @@ func (s *shop) funded(t testing.TB, param string) []string {
 // recorded is a programme without money of the fund.
 func (s *shop) recorded(t testing.TB) programme.ID {
 	t.Helper()
-	p, err := s.Programmes.Record(t.Context(), s.desk.a, shoptest.Plan("运动场（虚构示例）"))
+	p, err := s.Programmes.Record(t.Context(), s.steward(), shoptest.Plan("运动场（虚构示例）"))
 	if err != nil {
 		t.Fatalf("record a programme: %v", err)
 	}
@@ -168,7 +169,7 @@ func (s *shop) asked1(t testing.TB, g grant.Grant, approved bool) disbursement.I
 // fundDigest puts the digest of a thing into a body, where there is such a thing.
 func (s *shop) fundDigest(t testing.TB, body map[string]any, table, thing string) {
 	t.Helper()
-	if !utf8.ValidString(thing) {
+	if uuid.Validate(thing) != nil {
 		return
 	}
 	var digest string

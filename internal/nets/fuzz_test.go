@@ -166,7 +166,7 @@ func (f *fuzzer) round() {
 		f.owner[c], f.seller[c] = f.people[0], []uuid.UUID{f.mine.id.UUID()}
 	}
 	f.add("correction_id", f.correction(t))
-	for _, found := range f.foundThings(t) {
+	for _, found := range f.foundThings(t, f.people[0]) {
 		f.add("finding_id", found)
 	}
 	f.add("compensation_id", f.compensation(t, f.people[1], f.mine))

@@ -18,7 +18,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -511,11 +510,11 @@ func (s *shop) correction(t testing.TB) string {
 	return c.ID.String()
 }
 
-// foundThings are findings of an operator and of a fund administrator, one that is answered and
+// foundThings are what somebody found as an auditor: of an operator and of a fund administrator, one that is answered and
 // one whose answer is accepted.
-func (s *shop) foundThings(t testing.TB) []string {
+func (s *shop) foundThings(t testing.TB, p *person) []string {
 	t.Helper()
-	auditor := clerk(identity.Auditor)
+	auditor := identity.Caller{Account: p.id, Roles: []identity.Grant{{Role: identity.Auditor}}}
 	var all []string
 	for _, steps := range [][]string{{}, {}, {"answer"}, {"answer", "accept"}} {
 		asked := identity.Operator
@@ -563,7 +562,7 @@ func (s *shop) seal(t testing.TB) {
 // digest is that of a compensation or a correction, or "" when there is none of this name.
 func (s *shop) digest(t testing.TB, name string) (digest string) {
 	t.Helper()
-	if !utf8.ValidString(name) {
+	if uuid.Validate(name) != nil {
 		return ""
 	}
 	err := s.DB.SQL().QueryRowContext(t.Context(), `SELECT encode(digest, 'hex') FROM (SELECT id, digest FROM compensation UNION ALL SELECT id, digest FROM correction) x WHERE id::text = $1`, name).Scan(&digest)
@@ -727,7 +726,7 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 	case "correction_id":
 		return []string{s.correction(t)}
 	case "finding_id":
-		return s.foundThings(t)
+		return s.foundThings(t, p)
 	case "break_id":
 		return []string{s.discrepancy(t)}
 	case "dispute_id":
