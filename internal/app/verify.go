@@ -9,11 +9,14 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/shiyi-market/shiyi/internal/application"
 	desk "github.com/shiyi-market/shiyi/internal/audit"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
 	"github.com/shiyi-market/shiyi/internal/fund"
 	"github.com/shiyi-market/shiyi/internal/ledger"
 	"github.com/shiyi-market/shiyi/internal/money"
+	"github.com/shiyi-market/shiyi/internal/objection"
+	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/publication"
 	"github.com/shiyi-market/shiyi/internal/trace"
 	"github.com/shiyi-market/shiyi/internal/transparency"
@@ -27,7 +30,8 @@ type Progress func(part string, done, of int64)
 
 // Verify checks everything that the database says about money: the balances
 // from the moves, the leaves from the transfers and documents, the tree from the leaves and the
-// tenth in each of them, the fund's statement against both, the positions of its queue, each sealed month, and each grant. It writes what it
+// tenth in each of them, the fund's statement against both, the positions of its queue, each sealed month,
+// and what is told of applications, programmes and grants against their notices. It writes what it
 // found to out, the first that is wrong first, and fails with ErrDiffers if anything does not
 // agree. Whoever watches is told of its progress.
 func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) error {
@@ -80,11 +84,14 @@ func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) er
 		return err
 	}
 	faults = append(faults, changed...)
-	granted, err := disbursement.Check(ctx, a.db)
-	if err != nil {
-		return err
+	// What was published, and what is told of it: the faults of the later follow from those of the earlier.
+	for _, check := range []func(context.Context, *postgres.DB) ([]string, error){objection.Check, application.Check, disbursement.Check} {
+		found, err := check(ctx, a.db)
+		if err != nil {
+			return err
+		}
+		faults = append(faults, found...)
 	}
-	faults = append(faults, granted...)
 
 	fmt.Fprintf(out, "book   %d transfers, %d moves\n", book.Transfers, book.Moves)
 	fmt.Fprintf(out, "fund   %d orders, sold %s yuan, levied %s yuan (pending %s, free %s, held %s)\n",

@@ -2,14 +2,21 @@ package application_test
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/shiyi-market/shiyi/internal/application"
 	"github.com/shiyi-market/shiyi/internal/file"
 	"github.com/shiyi-market/shiyi/internal/identity"
+	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/objection"
 	"github.com/shiyi-market/shiyi/internal/page"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
+	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/programme"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
 )
@@ -103,6 +110,135 @@ func TestOtherMoneyIsOfEachProgrammeOnce(t *testing.T) {
 	if _, err = s.Programmes.AddOther(ctx, a, o); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestOtherMoneyThatIsNotSoIsWithdrawnAndShownAsThat(t *testing.T) {
+	t.Parallel()
+	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
+	a := s.Administrator(t, "ann")
+	var shared []programme.ID
+	for range 2 {
+		p, err := s.Programmes.Record(ctx, a, shoptest.Plan("运动场（虚构示例）"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared = append(shared, p.ID)
+	}
+	total := func(want money.Fen) {
+		t.Helper()
+		got, err := postgres.Read(ctx, s.DB, func(tx *postgres.Tx) (money.Fen, error) { return programme.OtherTotal(ctx, tx) })
+		if err != nil || got != want {
+			t.Errorf("other money is %d, %v; want %d", got, err, want)
+		}
+	}
+	wrong, err := s.Programmes.AddOther(ctx, a, programme.OtherMoney{Amount: 10_000, Source: "社会捐赠（虚构示例）", Shared: shared})
+	s.Clock.Advance(time.Second)
+	if err == nil {
+		_, err = s.Programmes.AddOther(ctx, a, programme.OtherMoney{Amount: 100, Source: "社会捐赠（虚构示例）", Shared: shared})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	total(10_100)
+	_, err = s.Programmes.WithdrawOther(ctx, shoptest.Buyer("ann"), wrong.ID, "多写了两个零")
+	wants(t, "a buyer withdraws", err, identity.ErrForbidden)
+	_, err = s.Programmes.WithdrawOther(ctx, a, wrong.ID, "")
+	wants(t, "without a reason", err, identity.ErrReason)
+	_, err = s.Programmes.WithdrawOther(ctx, a, uuid.New(), "没有这笔")
+	wants(t, "what nobody told of", err, programme.ErrNoMoney)
+	if n := pgtest.AtOnce(t, 4, func(int) error {
+		_, err := s.Programmes.WithdrawOther(ctx, a, wrong.ID, "多写了两个零")
+		return err
+	}, programme.ErrMoneyGone); n != 1 {
+		t.Errorf("withdrawn %d times at once", n)
+	}
+	total(100)
+	got, err := s.Programmes.Programme(ctx, shared[1])
+	if err != nil || len(got.Other) != 2 || got.Other[0].Reason != "多写了两个零" || got.Other[0].WithdrawnAt.IsZero() || !got.Other[1].WithdrawnAt.IsZero() {
+		t.Errorf("%+v, %v", got.Other, err)
+	}
+}
+
+// What is told of programmes is what the fund's money is given for: who changes it behind the
+// shop's back is found by what was published.
+func TestAlteredProgrammesAreFound(t *testing.T) {
+	t.Parallel()
+	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
+	a, b, c := s.Administrator(t, "ann"), s.Administrator(t, "bob"), s.Administrator(t, "cai")
+	plan := shoptest.Plan("图书角（虚构示例）")
+	made, err := s.Applications.File(ctx, a, application.Asking{Plan: plan, Amount: 900})
+	if err == nil {
+		_, err = s.Applications.Assess(ctx, b, made.ID, 80, "需求真实")
+	}
+	if err == nil {
+		made, err = s.Applications.Publish(ctx, b, made.ID)
+	}
+	s.Clock.Advance(shoptest.Rules.Period)
+	if err == nil {
+		made, err = s.Applications.Accept(ctx, c, made.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	change, err := s.Programmes.ProposeChange(ctx, a, made.Programme, plan.Kind, "改购课桌", "图书已由他方捐赠")
+	if err == nil {
+		change, err = s.Programmes.ApproveChange(ctx, b, change.ID)
+	}
+	s.Clock.Advance(shoptest.Rules.Period)
+	if err == nil {
+		_, err = s.Programmes.EnactChange(ctx, c, change.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := func(what string, want ...string) {
+		t.Helper()
+		periods, err := objection.Check(ctx, s.DB)
+		told, err2 := application.Check(ctx, s.DB)
+		faults := slices.Concat(periods, told)
+		if err := errors.Join(err, err2); err != nil || len(faults) != len(want) {
+			t.Errorf("%s: %q, %v; want %q", what, faults, err, want)
+			return
+		}
+		for i, w := range want {
+			if !strings.Contains(faults[i], w) {
+				t.Errorf("%s: %q, want %q", what, faults[i], w)
+			}
+		}
+	}
+	found("nothing was altered")
+	super := pgtest.Tamper(t, s.DB)
+	if _, err := super.ExecContext(ctx, `ALTER TABLE objection_period DISABLE TRIGGER ALL`); err != nil {
+		t.Fatal(err)
+	}
+	asked, to := "application "+made.ID.String(), "programme "+made.Programme.String()
+	until, altered := "objections ", "the change "+change.ID.String()
+	for _, tt := range []struct {
+		set, undo string
+		want      []string
+	}{
+		{"programme SET budget_fen = 901", "programme SET budget_fen = 900", []string{to}},
+		{"programme SET school = '别的学校'", "programme SET school = '" + plan.School + "'", []string{to}},
+		{"programme SET purpose = '盖楼'", "programme SET purpose = '改购课桌'", []string{to}},
+		{"programme SET kind = 'SCHOOL_BUILDING'", "programme SET kind = '" + plan.Kind + "'", []string{to}},
+		{"programme SET fictional = NOT fictional", "programme SET fictional = NOT fictional", []string{to}},
+		{"programme_application SET amount_fen = 901", "programme_application SET amount_fen = 900", []string{asked, to}},
+		{"programme_application SET score = 100", "programme_application SET score = 80", []string{asked}},
+		{"programme_application SET opinion = '极好'", "programme_application SET opinion = '需求真实'", []string{asked}},
+		{"programme_change SET purpose = '盖楼'", "programme_change SET purpose = '改购课桌'", []string{"its kind or purpose", altered}},
+		{"programme_change SET reason = '另有原因'", "programme_change SET reason = '图书已由他方捐赠'", []string{altered}},
+		{"objection_period SET ends_at = ends_at - interval '1 day'", "objection_period SET ends_at = ends_at + interval '1 day'", []string{until, until}},
+		{"objection_period SET title_zh = title_zh || '！' WHERE subject = 'change'", "objection_period SET title_zh = rtrim(title_zh, '！')", []string{until}},
+	} {
+		if _, err := super.ExecContext(ctx, "UPDATE "+tt.set); err != nil {
+			t.Fatal(err)
+		}
+		found(tt.set, tt.want...)
+		if _, err := super.ExecContext(ctx, "UPDATE "+tt.undo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found("all is as it was")
 }
 
 func TestAnObjectionThatIsUpheldDeclinesAnApplication(t *testing.T) {

@@ -89,41 +89,78 @@ func (s *Service) Seal(ctx context.Context, caller identity.Caller, month string
 	if err := caller.Must(identity.Auditor); err != nil {
 		return Seal{}, err
 	}
+	draft, err := postgres.View(ctx, s.db, func(tx *postgres.Tx) (draft, error) { return drafted(ctx, tx, month) })
+	if err != nil || draft.done.Month == month {
+		return draft.done, err
+	}
 	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (Seal, error) {
 		if err := aloneWithTheBook(ctx, tx); err != nil {
 			return Seal{}, err
 		}
-		all, err := seals(ctx, tx)
+		changed, err := draft.outdated(ctx, tx)
 		if err != nil {
 			return Seal{}, err
 		}
-		if i := slices.IndexFunc(all, func(s Seal) bool { return s.Month == month }); i >= 0 {
-			return all[i], nil
+		if changed {
+			if draft, err = drafted(ctx, tx, month); err != nil || draft.done.Month == month {
+				return draft.done, err
+			}
 		}
-		next, previous, err := due(ctx, tx, all)
-		if err != nil {
-			return Seal{}, err
-		}
-		if next == "" || month != next {
-			return Seal{}, ErrMonth.With("the next is %q", next)
-		}
-		p := monthOf(month)
-		if _, until := p.Bounds(); tx.Now.Before(until) {
-			return Seal{}, ErrNotOver
-		}
-		if err := ready(ctx, tx, p); err != nil {
-			return Seal{}, err
-		}
-		size, err := transparency.Size(ctx, tx)
-		if err != nil {
-			return Seal{}, err
-		}
-		body, err := body(ctx, tx, month, previous, size)
-		if err != nil {
-			return Seal{}, err
-		}
-		return publish(ctx, tx, caller, body)
+		return publish(ctx, tx, caller, draft.sealed)
 	})
+}
+
+// draft is a seal that is ready to be published, or one that is done. It is made while the shop sells:
+// to balance a book takes time, in which nobody could book.
+type draft struct {
+	sealed
+	done Seal
+}
+
+// drafted makes the seal of a month, or finds it.
+func drafted(ctx context.Context, tx *postgres.Tx, month string) (draft, error) {
+	all, err := seals(ctx, tx)
+	if err != nil {
+		return draft{}, err
+	}
+	if i := slices.IndexFunc(all, func(s Seal) bool { return s.Month == month }); i >= 0 {
+		return draft{done: all[i]}, nil
+	}
+	next, previous, err := due(ctx, tx, all)
+	if err != nil {
+		return draft{}, err
+	}
+	if next == "" || month != next {
+		return draft{}, ErrMonth.With("the next is %q", next)
+	}
+	p := monthOf(month)
+	if _, until := p.Bounds(); tx.Now.Before(until) {
+		return draft{}, ErrNotOver
+	}
+	if err := ready(ctx, tx, p); err != nil {
+		return draft{}, err
+	}
+	size, err := transparency.Size(ctx, tx)
+	if err != nil {
+		return draft{}, err
+	}
+	b, err := body(ctx, tx, month, previous, size)
+	return draft{sealed: b}, err
+}
+
+// outdated reports whether something happened since the draft was made that it does not know: somebody
+// sealed, or booked in the month after all, or a break was found.
+func (d draft) outdated(ctx context.Context, tx *postgres.Tx) (bool, error) {
+	all, err := seals(ctx, tx)
+	if err != nil || len(all) > 0 && all[0].Month >= d.Month {
+		return true, err
+	}
+	open, uncompared, err := unreconciled(ctx, tx, monthOf(d.Month))
+	if err != nil || open+uncompared > 0 {
+		return true, err
+	}
+	n, err := entries(ctx, tx, d.From, d.Until)
+	return n != d.Transfers, err
 }
 
 // publish writes the seal down for good.

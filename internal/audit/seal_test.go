@@ -14,6 +14,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/ledger"
+	"github.com/shiyi-market/shiyi/internal/pgtest"
 	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/publication"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
@@ -61,7 +62,17 @@ func TestAMonthIsSealedOnceAndNothingIsBookedInItAnyMore(t *testing.T) {
 	seal("x", audit.ErrMonth)
 	seal("2026-11", audit.ErrUnnumbered)
 	s.Sequence(t)
+	var all [4]audit.Seal
+	pgtest.AtOnce(t, len(all), func(i int) (err error) {
+		all[i], err = desk.Seal(t.Context(), auditor, "2026-11")
+		return err
+	})
 	got := seal("2026-11", nil)
+	for _, other := range all {
+		if other != got {
+			t.Errorf("sealed at once: %+v, want %+v", other, got)
+		}
+	}
 	if again := seal("2026-11", nil); again != got {
 		t.Errorf("sealed again: %+v, want %+v", again, got)
 	}
@@ -73,10 +84,10 @@ func TestAMonthIsSealedOnceAndNothingIsBookedInItAnyMore(t *testing.T) {
 		t.Errorf("booked in a sealed month: %v", err)
 	}
 	december(t, s)
-	all, err := desk.Seals(t.Context())
+	list, err := desk.Seals(t.Context())
 	must(t, err)
-	if len(all) != 1 || all[0] != got {
-		t.Errorf("%+v, want %+v", all, got)
+	if len(list) != 1 || list[0] != got {
+		t.Errorf("%+v, want %+v", list, got)
 	}
 	d, err := publication.New(s.DB, nil).Document(t.Context(), got.Document)
 	must(t, err)

@@ -67,6 +67,15 @@ func aloneWithTheBook(ctx context.Context, tx *postgres.Tx) error {
 	return nil
 }
 
+// entries counts the transfers of a time.
+func entries(ctx context.Context, tx *postgres.Tx, from, until time.Time) (int64, error) {
+	r, err := postgres.Row[struct{ N int64 }](ctx, tx, `SELECT count(*) AS n FROM transfer WHERE at >= ? AND at < ?`, from, until)
+	if err != nil {
+		return 0, fmt.Errorf("count what was booked from %s on: %w", from.Format(time.RFC3339), err)
+	}
+	return r.N, nil
+}
+
 // unreconciled counts the open breaks of a period, and its days since the first comparison of
 // all that were not compared.
 func unreconciled(ctx context.Context, tx *postgres.Tx, p Period) (open, uncompared int64, err error) {

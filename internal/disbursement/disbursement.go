@@ -31,11 +31,13 @@ var (
 	ErrTwice = fault.New(fault.Conflict, "disbursement.instalment_taken", "The instalment is paid already, or about to be", "该期款项已支付或正在办理")
 	// ErrReturned says that this is recorded already: one entry of the bank comes back once.
 	ErrReturned = fault.New(fault.Conflict, "disbursement.returned_before", "The grant has a return with this reference of the bank already", "该银行流水号的退回已经登记")
+	// ErrPaidBefore says that another payment was made with this reference: one entry of the bank pays once.
+	ErrPaidBefore = fault.New(fault.Conflict, "disbursement.reference_taken", "Another payment has this reference of the bank", "该银行流水号已用于另一笔拨付")
 	// ErrOrder says that an earlier instalment is not paid yet.
 	ErrOrder = fault.New(fault.Conflict, "disbursement.earlier_unpaid", "An earlier instalment is not paid yet", "前一期款项尚未支付")
 	// ErrInstalment says that the grant has no such instalment.
 	ErrInstalment = fault.New(fault.Invalid, "disbursement.no_such_instalment", "The grant has no such instalment", "没有这一期款项")
-	// ErrEvidence says that every instalment after the first needs a file that shows its milestone.
+	// ErrEvidence says that an instalment that waits for a milestone needs a file that shows that it was reached.
 	ErrEvidence = fault.New(fault.Refused, "disbursement.evidence_required", "Evidence of the milestone is needed", "须提供里程碑佐证材料")
 	// ErrCommitted says that more is to go than the grant has promised and not paid.
 	ErrCommitted = fault.New(fault.Refused, "disbursement.exceeds_committed", "More than the grant has left", "超出该资助未付余额")

@@ -36,14 +36,14 @@ func New(db *postgres.DB, cfg grant.Config) *Service { return &Service{db, cfg} 
 type Render = func(Disbursement) (request.Answer, error)
 
 // RequestPayment asks for an instalment (from 1) of a grant, with evidence that its milestone was
-// reached: at least one file of the caller's for every instalment but the first. ErrInstalment,
+// reached: at least one file of the caller's for every instalment that waits for one. ErrInstalment,
 // ErrOrder, ErrTwice, ErrEvidence, ErrState, grant.ErrRelated, file.ErrUnknown.
 func (s *Service) RequestPayment(ctx context.Context, caller identity.Caller, gid grant.ID, instalment int, evidence []file.ID) (Disbursement, error) {
 	return s.request(ctx, caller, gid, func(tx *postgres.Tx, a Account, p programme.Programme, d *Disbursement) error {
 		switch {
 		case instalment < 1 || instalment > len(a.Instalments):
 			return ErrInstalment.At("/instalment", "enum", "no such instalment")
-		case instalment > 1 && len(evidence) == 0:
+		case a.Instalments[instalment-1].Milestone > 0 && len(evidence) == 0:
 			return ErrEvidence.At("/evidence_ids", "required", "is missing")
 		case len(evidence) > maxEvidence:
 			return ErrEvidence.At("/evidence_ids", "maxItems", "at most 20")
@@ -167,7 +167,7 @@ func (s *Service) Approve(ctx context.Context, caller identity.Caller, did ID, d
 
 // Execute says that a payment that was approved went out, with the bank's reference: a third
 // person does, when nobody objects any more. grant.ErrOwn, grant.ErrExpired, grant.ErrSignIn,
-// ErrReference, ErrState, ErrCommitted, grant.ErrPurpose, and what objection.Clear refuses.
+// ErrReference, ErrPaidBefore, ErrState, ErrCommitted, grant.ErrPurpose, and what objection.Clear refuses.
 func (s *Service) Execute(ctx context.Context, caller identity.Caller, did ID, reference string, claim request.Claim, render Render) (Disbursement, error) {
 	if !line(reference, 2, 64) {
 		return Disbursement{}, ErrReference.At("/bank_reference", "length", "2 to 64 characters")

@@ -97,6 +97,9 @@ func save(ctx context.Context, tx *postgres.Tx, d Disbursement) error {
 	_, err := tx.Exec(ctx, `UPDATE disbursement SET state = ?, bank_reference = ?, approved_by = ?, approved_at = ?, expires_at = ?, executed_by = ?,
 		executed_at = ?, decided_by = ?, note = ? WHERE id = ?`, string(d.State), d.Reference, d.ApprovedBy, postgres.OrNull(d.ApprovedAt), postgres.OrNull(d.ExpiresAt),
 		d.ExecutedBy, postgres.OrNull(d.ExecutedAt), d.DecidedBy, d.Note, d.ID)
+	if postgres.Violates(err, "disbursement_pays_once") {
+		return ErrPaidBefore
+	}
 	if err != nil {
 		return fmt.Errorf("decide on disbursement %s: %w", d.ID, err)
 	}

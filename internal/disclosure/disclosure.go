@@ -28,7 +28,7 @@ var (
 	ErrFulfilled = fault.New(fault.Conflict, "disclosure.fulfilled", "The duty was fulfilled before", "该事项已披露")
 	// ErrText says that a text is missing or too long.
 	ErrText = fault.New(fault.Invalid, "disclosure.invalid", "The report is not right", "披露内容有误")
-	// ErrEarly says that the year is not over: its report would not be whole.
+	// ErrEarly says that the year is not over, or the three months have hardly begun: there is nothing to report yet.
 	ErrEarly = fault.New(fault.Conflict, "disclosure.not_over", "The period is not over yet", "报告期尚未结束")
 )
 

@@ -132,6 +132,22 @@ func TestAReportFreezesWhatTheBookSaysThen(t *testing.T) {
 	}
 }
 
+// A report of three months that have hardly begun would be the duty fulfilled with nothing to tell.
+func TestProgressIsNotReportedBeforeItIsDue(t *testing.T) {
+	t.Parallel()
+	_, at := fundOf(t)
+	s := at("2025-05-20T10:00:00+08:00")
+	_, err := s.Plan(t.Context())
+	must(t, err)
+	next := duties(t, s, disclosure.Upcoming)[0]
+	near := next.DueOn.Add(24*time.Hour - disclosure.Near)
+	if _, err := at(near.Add(-time.Second).Format(time.RFC3339)).Report(t.Context(), admin(), next.ID, text(), request.Claim{}, nil); !errors.Is(err, disclosure.ErrEarly) {
+		t.Errorf("reported too early: %v", err)
+	}
+	_, err = at(near.Format(time.RFC3339)).Report(t.Context(), admin(), next.ID, text(), request.Claim{}, nil)
+	must(t, err)
+}
+
 func TestNobodyReportsWhoMustNotNorWhatIsNotWhole(t *testing.T) {
 	t.Parallel()
 	_, at := fundOf(t)

@@ -146,6 +146,9 @@ func compose(ctx context.Context, tx *postgres.Tx, d Duty, text Text) (Snapshot,
 		return s, err
 	}
 	if programme, is := d.programme(); is {
+		if d.Kind == Progress && d.State(tx.Now) == Upcoming {
+			return s, ErrEarly.With("not more than 30 days before %s", d.DueOn.In(zone()).Format(time.DateOnly))
+		}
 		paid, err := ledger.Of(ctx, tx, fund.Programme(programme))
 		s.Programme = &PaidFigures{programme, paid.Li()}
 		return s, err

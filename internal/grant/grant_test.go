@@ -76,7 +76,7 @@ func (d *desk) pass(t *testing.T, by identity.Caller, m disbursement.Disbursemen
 
 func (d *desk) pay(t *testing.T, by identity.Caller, m disbursement.Disbursement) error {
 	t.Helper()
-	_, err := d.Disbursements.Execute(t.Context(), by, m.ID, "BANK-1", request.Claim{}, nil)
+	_, err := d.Disbursements.Execute(t.Context(), by, m.ID, "BANK-"+m.ID.String(), request.Claim{}, nil)
 	return err
 }
 
@@ -325,6 +325,7 @@ func TestAlteredGrantsAreFound(t *testing.T) {
 	if err := errors.Join(d.pass(t, d.b, m), d.pay(t, d.c, m)); err != nil {
 		t.Fatal(err)
 	}
+	d.Clock.Advance(time.Second) // the return is listed after the payment
 	r, err := d.Disbursements.RecordReturn(t.Context(), d.a, g.ID, 50, "未用完", "BANK-2")
 	if err := errors.Join(err, d.pass(t, d.b, r)); err != nil {
 		t.Fatal(err)

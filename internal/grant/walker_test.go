@@ -362,7 +362,7 @@ func (w *walker) pass(who *somebody, m *moved, wild bool) {
 }
 
 func (w *walker) execute(who *somebody, m *moved) {
-	if _, err := w.Disbursements.Execute(w.t.Context(), who.caller, m.ID, "BANK", request.Claim{}, nil); w.refused(err) {
+	if _, err := w.Disbursements.Execute(w.t.Context(), who.caller, m.ID, "BANK-"+m.ID.String(), request.Claim{}, nil); w.refused(err) {
 		return
 	}
 	w.mu.Lock()

@@ -82,6 +82,16 @@ func (h programmes) ListObjectionPeriods(ctx context.Context, r oas.ListObjectio
 	return oas.ListObjectionPeriods200JSONResponse{Data: data, NextCursor: next}, nil
 }
 
+// ListFiledObjections answers GET /v1/public/objection-periods/{objection_period_id}/objections.
+func (h programmes) ListFiledObjections(ctx context.Context, r oas.ListFiledObjectionsRequestObject) (oas.ListFiledObjectionsResponseObject, error) {
+	p, err := h.objections.Filed(ctx, id.From[objection.Period](r.ObjectionPeriodId), fromPage(r.Params.Cursor, r.Params.Limit))
+	if err != nil {
+		return nil, err
+	}
+	data, next := wirePage(p, wireFiledObjection)
+	return oas.ListFiledObjections200JSONResponse{Data: data, NextCursor: next}, nil
+}
+
 // FileObjection answers POST /v1/public/objection-periods/{objection_period_id}/objections.
 func (h programmes) FileObjection(ctx context.Context, r oas.FileObjectionRequestObject) (oas.FileObjectionResponseObject, error) {
 	o, err := h.objections.File(ctx, id.From[objection.Period](r.ObjectionPeriodId), r.Body.Text)
@@ -200,6 +210,15 @@ func (h programmes) RecordOtherMoney(ctx context.Context, r oas.RecordOtherMoney
 	return oas.RecordOtherMoney201JSONResponse(wireOtherMoney(o)), nil
 }
 
+// WithdrawOtherMoney answers POST /v1/fund/other-money/{other_money_id}/withdraw.
+func (h programmes) WithdrawOtherMoney(ctx context.Context, r oas.WithdrawOtherMoneyRequestObject) (oas.WithdrawOtherMoneyResponseObject, error) {
+	o, err := h.programmes.WithdrawOther(ctx, callerOf(ctx), r.OtherMoneyId, r.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return oas.WithdrawOtherMoney200JSONResponse(wireOtherMoney(o)), nil
+}
+
 // ProposeProgrammeChange answers POST /v1/fund/programmes/{programme_id}/changes.
 func (h programmes) ProposeProgrammeChange(ctx context.Context, r oas.ProposeProgrammeChangeRequestObject) (oas.ProposeProgrammeChangeResponseObject, error) {
 	c, err := h.programmes.ProposeChange(ctx, callerOf(ctx), id.From[programme.Programme](r.ProgrammeId), r.Body.Kind, r.Body.Purpose, r.Body.Reason)
@@ -271,7 +290,10 @@ func wireProgramme(p programme.Programme) oas.Programme {
 }
 
 func wireOtherMoney(o programme.OtherMoney) oas.OtherMoney {
-	return oas.OtherMoney{Id: o.ID, AmountFen: optional(int64(o.Amount)), Source: o.Source, Note: o.Note, SharedBy: wireAll(o.Shared, programme.ID.UUID)}
+	return oas.OtherMoney{
+		Id: o.ID, AmountFen: optional(int64(o.Amount)), Source: o.Source, Note: o.Note, SharedBy: wireAll(o.Shared, programme.ID.UUID),
+		WithdrawnAt: wireTime(o.WithdrawnAt), WithdrawnReason: optional(o.Reason),
+	}
 }
 
 func wireProgrammePlan(p programme.Plan) oas.ProgrammePlan {
@@ -316,10 +338,12 @@ func wireProgrammeChange(caller identity.Caller) func(programme.Change) oas.Prog
 }
 
 func wireObjectionPeriod(p objection.Period) oas.ObjectionPeriod {
-	return oas.ObjectionPeriod{
+	out := oas.ObjectionPeriod{
 		Id: p.ID.UUID(), Subject: oas.ObjectionPeriodSubject(p.Subject), SubjectId: p.SubjectID, DocumentId: p.Document.UUID(), TitleZh: p.TitleZH,
-		TitleEn: p.TitleEN, OpenedAt: p.OpenedAt, EndsAt: p.EndsAt, Objections: wireAll(p.Objections, wireFiledObjection),
+		TitleEn: p.TitleEN, OpenedAt: p.OpenedAt, EndsAt: p.EndsAt,
 	}
+	out.Objections.Open, out.Objections.Upheld, out.Objections.Dismissed = p.Counts.Open, p.Counts.Upheld, p.Counts.Dismissed
+	return out
 }
 
 // wireFiledObjection is an objection as anybody may see it: without what it says, and without who answered.

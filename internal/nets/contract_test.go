@@ -86,6 +86,7 @@ var objects = map[string]object{
 	"programme_id":             {},
 	"programme_application_id": {},
 	"programme_change_id":      {},
+	"other_money_id":           {},
 	"objection_period_id":      {},
 	"objection_id":             {},
 	"grant_id":                 {},

@@ -91,6 +91,12 @@ func (s *shop) funded(t testing.TB, param string) []string {
 		return []string{s.applied(t, 100, false).String(), assessed.String(), s.applied(t, 100, true).String()}
 	case "programme_change_id":
 		return []string{s.changed(t, false).ID.String(), s.changed(t, true).ID.String()}
+	case "other_money_id":
+		o, err := d.programmes.AddOther(ctx, d.a, programme.OtherMoney{Amount: 100, Source: "for a test", Shared: []programme.ID{s.recorded(t)}})
+		if err != nil {
+			t.Fatalf("tell of other money: %v", err)
+		}
+		return []string{o.ID.String()}
 	case "objection_period_id", "objection_id":
 		g := s.granted(t, s.Grants, true)
 		if param == "objection_period_id" {
@@ -103,7 +109,7 @@ func (s *shop) funded(t testing.TB, param string) []string {
 		return []string{o.ID.String()}
 	case "grant_id":
 		paid := s.granted(t, d.grants, true)
-		if _, err := s.Disbursements.Execute(ctx, d.c, s.asked1(t, paid, true), "for a test", idempotent.Claim{}, nil); err != nil {
+		if _, err := s.Disbursements.Execute(ctx, d.c, s.asked1(t, paid, true), "paid "+paid.ID.String(), idempotent.Claim{}, nil); err != nil {
 			t.Fatalf("pay: %v", err)
 		}
 		return []string{s.granted(t, s.Grants, false).ID.String(), s.granted(t, s.Grants, true).ID.String(), paid.ID.String()}

@@ -170,7 +170,7 @@ func (f *fuzzer) round() {
 		f.add("finding_id", found)
 	}
 	f.add("compensation_id", f.compensation(t, f.people[1], f.mine))
-	for _, param := range []string{"programme_id", "programme_application_id", "programme_change_id", "objection_period_id", "objection_id", "grant_id", "disbursement_id"} {
+	for _, param := range []string{"programme_id", "programme_application_id", "programme_change_id", "other_money_id", "objection_period_id", "objection_id", "grant_id", "disbursement_id"} {
 		for _, thing := range f.funded(t, param) {
 			f.add(param, thing)
 		}
@@ -245,6 +245,8 @@ func (f *fuzzer) known(t *rapid.T, name string) (string, bool) {
 	switch name {
 	case "sku_id", "merchant_id", "order_id":
 		return draw(f.ids[name])
+	case "bank_reference":
+		return draw([]string{fmt.Sprintf("ICBC-%d", f.next()), "ICBC-1"})
 	case "login":
 		return draw([]string{p.phone, f.people[1].phone, "root@shop.example"})
 	case "password", "old_password", "new_password":

@@ -230,6 +230,8 @@ func (s *shop) good(name string, who caller, f *firm) (value any, leave bool) {
 		return fmt.Sprintf("+86137%08d", s.next()), false
 	case "email":
 		return fmt.Sprintf("mail%d@shop.example", s.next()), false
+	case "bank_reference":
+		return fmt.Sprintf("ICBC-%d", s.next()), false
 	case "login":
 		return who.person.phone, false
 	case "password", "old_password":

@@ -677,7 +677,7 @@ func (s *shop) things(t testing.TB, param string, p *person, f *firm) []string {
 		return []string{active.id.String(), suspended.id.String()}
 	case "document_id":
 		return []string{s.publish(t).String()}
-	case "programme_id", "programme_application_id", "programme_change_id", "objection_period_id", "objection_id", "grant_id", "disbursement_id":
+	case "programme_id", "programme_application_id", "programme_change_id", "other_money_id", "objection_period_id", "objection_id", "grant_id", "disbursement_id":
 		return s.funded(t, param)
 	case "duty_id":
 		d, err := s.Disclosures.Open(t.Context(), s.steward(), disclosure.Event{Subject: id.New[shop](s.DB.Now()).String(), Title: "事项（虚构示例）", HappenedOn: s.DB.Now()})

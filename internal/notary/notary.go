@@ -56,7 +56,9 @@ func Open(c Config) (Signer, error) {
 		if gerr != nil {
 			return Signer{}, fmt.Errorf("make the log's key for %q: %w", c.Origin, gerr)
 		}
-		text, err = []byte(secret+"\n"), writeFile(path, []byte(secret+"\n"))
+		if err = writeFile(path, []byte(secret+"\n"), os.Link); err == nil || errors.Is(err, fs.ErrExist) {
+			text, err = os.ReadFile(path) // ours, or that of who started at the same time
+		}
 	}
 	if err != nil {
 		return Signer{}, fmt.Errorf("read the log's key: %w", err)
@@ -132,14 +134,15 @@ func (h Head) Write(c verify.Checkpoint) error {
 	if have, err := os.ReadFile(h.path); err == nil && bytes.Equal(have, text) {
 		return nil
 	}
-	if err := writeFile(h.path, text); err != nil {
+	if err := writeFile(h.path, text, os.Rename); err != nil {
 		return fmt.Errorf("note what is signed: %w", err)
 	}
 	return nil
 }
 
-// writeFile puts a file in its place whole, and on disk, or not at all.
-func writeFile(path string, data []byte) error {
+// writeFile puts a file in its place whole, and on disk, or not at all. What puts it there is os.Rename, or
+// os.Link where there must be none yet.
+func writeFile(path string, data []byte, put func(from, to string) error) error {
 	folder := filepath.Dir(path)
 	const private = 0o700
 	if err := os.MkdirAll(folder, private); err != nil {
@@ -152,10 +155,13 @@ func writeFile(path string, data []byte) error {
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = put(f.Name(), path)
+	}
+	if gone := os.Remove(f.Name()); !errors.Is(gone, fs.ErrNotExist) { // renamed
+		err = errors.Join(err, gone)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+		return err
 	}
 	dir, err := os.Open(folder)
 	if err != nil {

@@ -80,32 +80,30 @@ type Opening struct {
 
 // Period is a time for objections.
 type Period struct {
-	ID         PeriodID
-	Subject    Subject
-	SubjectID  uuid.UUID
-	Document   publication.ID // the notice
-	TitleZH    string
-	TitleEN    string
-	Involved   []identity.ID
-	OpenedAt   time.Time
-	EndsAt     time.Time // from then on nobody objects any more
-	Objections []Objection
+	ID        PeriodID
+	Subject   Subject
+	SubjectID uuid.UUID
+	Document  publication.ID // the notice
+	TitleZH   string
+	TitleEN   string
+	Involved  []identity.ID
+	OpenedAt  time.Time
+	EndsAt    time.Time // from then on nobody objects any more
+	Counts    Counts
 }
+
+// Counts are how many objections were filed, by their states.
+type Counts struct{ Open, Upheld, Dismissed int64 }
 
 // Running reports whether anybody may object.
 func (p Period) Running(at time.Time) bool { return at.Before(p.EndsAt) }
 
 // clear refuses while anybody may object, or has and was not answered, or was right.
 func (p Period) clear(at time.Time) error {
-	var open bool
-	for _, o := range p.Objections {
-		if o.State == Upheld {
-			return ErrUpheld
-		}
-		open = open || o.State == Open
-	}
 	switch {
-	case open:
+	case p.Counts.Upheld > 0:
+		return ErrUpheld
+	case p.Counts.Open > 0:
 		return ErrOpen
 	case p.Running(at):
 		return ErrRunning.With("it ends at %s", p.EndsAt.Format(time.RFC3339))
@@ -158,17 +156,24 @@ func checkBody(s string) error {
 	return nil
 }
 
+// told is the notice: what is published of an opening.
+type told struct {
+	Subject Subject         `json:"subject"`
+	ID      uuid.UUID       `json:"id"`
+	Period  PeriodID        `json:"objection_period_id"`
+	TitleZH string          `json:"title_zh"`
+	TitleEN string          `json:"title_en"`
+	Until   time.Time       `json:"objections_until"`
+	Detail  json.RawMessage `json:"detail"`
+}
+
 // notice is what is published of an opening.
 func (o Opening) notice(p PeriodID, ends time.Time) (publication.Document, error) {
-	body, err := json.MarshalIndent(struct {
-		Subject Subject   `json:"subject"`
-		ID      string    `json:"id"`
-		Period  string    `json:"objection_period_id"`
-		TitleZH string    `json:"title_zh"`
-		TitleEN string    `json:"title_en"`
-		Until   time.Time `json:"objections_until"`
-		Detail  any       `json:"detail"`
-	}{o.Subject, o.ID.String(), p.String(), o.TitleZH, o.TitleEN, ends, o.Detail}, "", "  ")
+	detail, err := json.Marshal(o.Detail)
+	var body []byte
+	if err == nil {
+		body, err = json.MarshalIndent(told{o.Subject, o.ID, p, o.TitleZH, o.TitleEN, ends, detail}, "", "  ")
+	}
 	if err != nil {
 		return publication.Document{}, fmt.Errorf("write the notice of %s %s: %w", o.Subject, o.ID, err)
 	}

@@ -40,14 +40,13 @@ func Clear(ctx context.Context, tx *postgres.Tx, pid PeriodID) error {
 	return p.clear(tx.Now)
 }
 
-// Notice is what was published when a time for objections began, as part of tx. ErrNoPeriod.
+// Notice is what was published when a time for objections began, as part of tx: nothing, if that is gone. ErrNoPeriod.
 func Notice(ctx context.Context, tx *postgres.Tx, pid PeriodID) ([]byte, error) {
 	p, err := period(ctx, tx, pid, "")
 	if err != nil {
 		return nil, err
 	}
-	d, err := publication.Of(ctx, tx, p.Document)
-	return d.Body, err
+	return p.notice(ctx, tx)
 }
 
 // Hooks are what a subject does: Lock its row and say who has got a part in it since it was published,
@@ -66,8 +65,7 @@ type Service struct {
 // New makes the service. Each subject needs its hooks.
 func New(db *postgres.DB, hooks map[Subject]Hooks) *Service { return &Service{db, hooks} }
 
-// Periods are all times for objections, the newest first, with what was objected. Everybody
-// may see them; the bodies of objections are not for everybody.
+// Periods are all times for objections, the newest first. Public.
 func (s *Service) Periods(ctx context.Context, p page.Request) (page.Of[Period], error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Period], error) { return periods(ctx, tx, p) })
 }
@@ -75,6 +73,21 @@ func (s *Service) Periods(ctx context.Context, p page.Request) (page.Of[Period],
 // About are the times for objections to these subjects, the oldest first. Public.
 func (s *Service) About(ctx context.Context, subjects []uuid.UUID) ([]Period, error) {
 	return postgres.View(ctx, s.db, func(tx *postgres.Tx) ([]Period, error) { return bySubject(ctx, tx, subjects) })
+}
+
+// Filed are the objections to what was published for a time, the newest first. Everybody may see them and their
+// answers; what they say is for administrators and auditors alone, and is not here. ErrNoPeriod.
+func (s *Service) Filed(ctx context.Context, pid PeriodID, p page.Request) (page.Of[Objection], error) {
+	return postgres.View(ctx, s.db, func(tx *postgres.Tx) (page.Of[Objection], error) {
+		if _, err := period(ctx, tx, pid, ""); err != nil {
+			return page.Of[Objection]{}, err
+		}
+		all, err := list(ctx, tx, pid, "", p)
+		for i := range all.Data {
+			all.Data[i].Body = ""
+		}
+		return all, err
+	})
 }
 
 // File takes an objection from anybody. ErrText, ErrNoPeriod, ErrOver.
@@ -100,7 +113,7 @@ func (s *Service) Objections(ctx context.Context, caller identity.Caller, state 
 	if err := caller.Must(identity.FundAdmin, identity.Auditor); err != nil {
 		return page.Of[Objection]{}, err
 	}
-	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Objection], error) { return list(ctx, tx, state, p) })
+	return postgres.Read(ctx, s.db, func(tx *postgres.Tx) (page.Of[Objection], error) { return list(ctx, tx, PeriodID{}, state, p) })
 }
 
 // Answer upholds or dismisses an objection, with reasons that are published. For fund

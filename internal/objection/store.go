@@ -87,7 +87,7 @@ func insertPeriod(ctx context.Context, tx *postgres.Tx, p Period) error {
 	return nil
 }
 
-// period is one with its objections; the lock is the period's.
+// period is one with how many objected; the lock is the period's.
 func period(ctx context.Context, tx *postgres.Tx, pid PeriodID, lock string) (Period, error) {
 	rows, err := postgres.Rows[periodRow](ctx, tx, `SELECT * FROM objection_period WHERE id = ?`+lock, pid)
 	if err != nil {
@@ -127,24 +127,39 @@ func periods(ctx context.Context, tx *postgres.Tx, p page.Request) (page.Of[Peri
 	return page.Cut(all, p.Size(), func(p Period) (string, uuid.UUID) { return "", p.ID.UUID() }), err
 }
 
-// whole puts objections to their periods.
+// countRow is how many objections of a time are in a state.
+type countRow struct {
+	PeriodID uuid.UUID
+	State    string
+	N        int64
+}
+
+// whole puts to times for objections how many were filed.
 func whole(ctx context.Context, tx *postgres.Tx, rows []periodRow) ([]Period, error) {
-	all, at := make([]Period, len(rows)), make(map[PeriodID]int, len(rows))
+	all, at := make([]Period, len(rows)), make(map[uuid.UUID]int, len(rows))
 	ids := make([]uuid.UUID, len(rows))
 	for i, r := range rows {
 		p, err := r.period()
 		if err != nil {
 			return nil, err
 		}
-		all[i], at[p.ID], ids[i] = p, i, r.ID
+		all[i], at[r.ID], ids[i] = p, i, r.ID
 	}
-	said, err := postgres.Rows[row](ctx, tx, `SELECT * FROM objection WHERE period_id = ANY(?::uuid[]) ORDER BY id`, postgres.Array(ids))
+	counts, err := postgres.Rows[countRow](ctx, tx, `SELECT period_id, state, count(*) AS n FROM objection
+		WHERE period_id = ANY(?::uuid[]) GROUP BY period_id, state`, postgres.Array(ids))
 	if err != nil {
-		return nil, fmt.Errorf("read objections: %w", err)
+		return nil, fmt.Errorf("count objections: %w", err)
 	}
-	for _, r := range said {
-		o := r.objection()
-		all[at[o.Period]].Objections = append(all[at[o.Period]].Objections, o)
+	for _, c := range counts {
+		p := &all[at[c.PeriodID]]
+		switch State(c.State) {
+		case Open:
+			p.Counts.Open = c.N
+		case Upheld:
+			p.Counts.Upheld = c.N
+		case Dismissed:
+			p.Counts.Dismissed = c.N
+		}
 	}
 	return all, nil
 }
@@ -177,13 +192,15 @@ func byID(ctx context.Context, tx *postgres.Tx, oid ID, lock string) (Objection,
 	return rows[0].objection(), nil
 }
 
-func list(ctx context.Context, tx *postgres.Tx, state State, p page.Request) (page.Of[Objection], error) {
+// list has the objections in a state ("" is any) to what was published for a time, or to anything: PeriodID{}.
+func list(ctx context.Context, tx *postgres.Tx, of PeriodID, state State, p page.Request) (page.Of[Objection], error) {
 	last, err := before(p)
 	if err != nil {
 		return page.Of[Objection]{}, err
 	}
-	rows, err := postgres.Rows[row](ctx, tx, `SELECT * FROM objection WHERE (? = '' OR state = ?) AND id < ? ORDER BY id DESC LIMIT ?`,
-		string(state), string(state), last, p.Size()+1)
+	rows, err := postgres.Rows[row](ctx, tx, `SELECT * FROM objection
+		WHERE (?::uuid IS NULL OR period_id = ?) AND (? = '' OR state = ?) AND id < ? ORDER BY id DESC LIMIT ?`,
+		of, of, string(state), string(state), last, p.Size()+1)
 	if err != nil {
 		return page.Of[Objection]{}, fmt.Errorf("list objections: %w", err)
 	}

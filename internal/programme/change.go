@@ -55,16 +55,22 @@ func (s *Service) ApproveChange(ctx context.Context, caller identity.Caller, cid
 		if err := c.move(Published, caller.Account); err != nil {
 			return err
 		}
-		p, err := objection.Publish(ctx, tx, objection.Opening{
-			Subject: objection.Change, ID: c.ID.UUID(), TitleZH: "项目用途变更公示", TitleEN: "A programme is to change its purpose",
-			Detail: map[string]any{
-				"programme_id": c.Programme.String(), "old_kind": c.OldKind, "old_purpose": c.OldPurpose, "kind": c.Kind, "purpose": c.Purpose, "reason": c.Reason,
-			},
-			For: s.cfg.Period, Involved: []identity.ID{c.ProposedBy, caller.Account},
-		})
+		o := c.notice()
+		o.For, o.Involved = s.cfg.Period, []identity.ID{c.ProposedBy, caller.Account}
+		p, err := objection.Publish(ctx, tx, o)
 		c.Period, c.ApprovedBy, c.ApprovedAt = p.ID, caller.Account, tx.Now
 		return err
 	})
+}
+
+// notice is what is published of a change.
+func (c *Change) notice() objection.Opening {
+	return objection.Opening{
+		Subject: objection.Change, ID: c.ID.UUID(), TitleZH: "项目用途变更公示", TitleEN: "A programme is to change its purpose",
+		Detail: map[string]any{
+			"programme_id": c.Programme.String(), "old_kind": c.OldKind, "old_purpose": c.OldPurpose, "kind": c.Kind, "purpose": c.Purpose, "reason": c.Reason,
+		},
+	}
 }
 
 // EnactChange puts a published change in force when the time for objections is over. Not for who

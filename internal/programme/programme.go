@@ -40,6 +40,10 @@ var (
 	ErrOwn = fault.New(fault.Refused, "programme.four_eyes", "Somebody else decides than who proposed it", "须由提议人以外的人员复核")
 	// ErrPending says that another change of the programme is not decided yet.
 	ErrPending = fault.New(fault.Conflict, "programme.change_pending", "Another change of this programme is not decided yet", "该项目已有未决的用途变更")
+	// ErrNoMoney says that nobody told of such other money.
+	ErrNoMoney = fault.New(fault.NotFound, "programme.other_money_not_found", "There is no such other money", "没有这笔其他资金")
+	// ErrMoneyGone says that the other money is withdrawn already.
+	ErrMoneyGone = fault.New(fault.Conflict, "programme.other_money_withdrawn", "The other money is withdrawn already", "该笔其他资金已撤回")
 	// ErrMoney names what is wrong with an amount of other money.
 	ErrMoney = fault.New(fault.Invalid, "programme.invalid_other_money", "The other money is not described as it must be", "其他资金信息有误")
 )
@@ -103,6 +107,9 @@ type OtherMoney struct {
 	Source string    // 2 to 200 characters
 	Note   string    // at most 500 characters
 	Shared []ID      // by these programmes
+	// WithdrawnAt is when somebody said, with a Reason, that it is not so; zero: it is. From then on it is in no sum.
+	WithdrawnAt time.Time
+	Reason      string
 }
 
 // Check refuses other money that says too little: ErrMoney.

@@ -8,5 +8,5 @@ import (
 
 func TestRowsAreWhatTheirTablesHold(t *testing.T) {
 	t.Parallel()
-	pgtest.Columns(t, pgtest.New(t), kindRow{}, row{}, milestoneRow{}, otherRow{}, shareRow{}, changeRow{})
+	pgtest.Columns(t, pgtest.New(t), kindRow{}, row{}, milestoneRow{}, otherRow{}, shareRow{}, withdrawalRow{}, changeRow{})
 }

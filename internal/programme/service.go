@@ -139,6 +139,31 @@ func (s *Service) AddOther(ctx context.Context, caller identity.Caller, o OtherM
 	})
 }
 
+// WithdrawOther says that what was told of other money is not so, with a reason that is published: it stays
+// to be seen, and is in no sum. For fund administrators. ErrNoMoney, ErrMoneyGone, identity.ErrReason.
+func (s *Service) WithdrawOther(ctx context.Context, caller identity.Caller, oid uuid.UUID, reason string) (OtherMoney, error) {
+	reason, err := reasoned(caller, reason)
+	if err != nil {
+		return OtherMoney{}, err
+	}
+	return postgres.InTx(ctx, s.db, func(tx *postgres.Tx) (OtherMoney, error) {
+		o, err := otherByID(ctx, tx, oid)
+		if err != nil {
+			return o, err
+		}
+		o.WithdrawnAt, o.Reason = tx.Now, reason
+		if err := insertWithdrawal(ctx, tx, o, caller.Account); err != nil {
+			return o, err
+		}
+		for _, pid := range o.Shared {
+			if err := note(ctx, tx, caller, "programme.other_money_withdraw", pid, map[string]any{"reason": reason, "id": oid.String()}); err != nil {
+				return o, err
+			}
+		}
+		return o, nil
+	})
+}
+
 // Tell writes down money beside the fund's that the programmes in o.Shared have, undivided, as
 // part of tx. ErrMoney.
 func Tell(ctx context.Context, tx *postgres.Tx, caller identity.Caller, o OtherMoney) error {
@@ -159,8 +184,8 @@ func Tell(ctx context.Context, tx *postgres.Tx, caller identity.Caller, o OtherM
 	return nil
 }
 
-// OtherTotal is all money beside the fund's that somebody names an amount of, each amount once,
-// as part of tx.
+// OtherTotal is all money beside the fund's that somebody names an amount of and nobody withdrew, each
+// amount once, as part of tx.
 func OtherTotal(ctx context.Context, tx *postgres.Tx) (money.Fen, error) { return otherTotal(ctx, tx) }
 
 func note(ctx context.Context, tx *postgres.Tx, caller identity.Caller, operation string, pid ID, detail map[string]any) error {

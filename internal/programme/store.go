@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -82,6 +83,17 @@ type otherRow struct {
 // TableName is other_money.
 func (otherRow) TableName() string { return "other_money" }
 
+// withdrawalRow is a row of the table other_money_withdrawal.
+type withdrawalRow struct {
+	OtherMoneyID uuid.UUID
+	Reason       string
+	WithdrawnBy  uuid.UUID
+	WithdrawnAt  time.Time
+}
+
+// TableName is other_money_withdrawal.
+func (withdrawalRow) TableName() string { return "other_money_withdrawal" }
+
 // shareRow is a row of the table other_money_share.
 type shareRow struct{ OtherMoneyID, ProgrammeID uuid.UUID }
 
@@ -150,8 +162,37 @@ func insertOther(ctx context.Context, tx *postgres.Tx, o OtherMoney, by identity
 	return nil
 }
 
+func insertWithdrawal(ctx context.Context, tx *postgres.Tx, o OtherMoney, by identity.ID) error {
+	err := postgres.On[withdrawalRow](tx).Create(ctx, withdrawalRow{o.ID, o.Reason, by.UUID(), o.WithdrawnAt})
+	switch {
+	case postgres.Violates(err, "other_money_withdrawal_pkey"):
+		return ErrMoneyGone
+	case err != nil:
+		return fmt.Errorf("withdraw other money: %w", err)
+	}
+	return nil
+}
+
+// otherByID is other money with all programmes that have it.
+func otherByID(ctx context.Context, tx *postgres.Tx, oid uuid.UUID) (OtherMoney, error) {
+	of, err := postgres.Rows[shareRow](ctx, tx, `SELECT * FROM other_money_share WHERE other_money_id = ? ORDER BY programme_id`, oid)
+	if err != nil {
+		return OtherMoney{}, fmt.Errorf("read who has other money: %w", err)
+	}
+	if len(of) == 0 {
+		return OtherMoney{}, ErrNoMoney
+	}
+	p, err := byID(ctx, tx, id.From[Programme](of[0].ProgrammeID))
+	if err != nil {
+		return OtherMoney{}, err
+	}
+	i := slices.IndexFunc(p.Other, func(o OtherMoney) bool { return o.ID == oid })
+	return p.Other[i], nil
+}
+
 func otherTotal(ctx context.Context, tx *postgres.Tx) (money.Fen, error) {
-	sum, err := postgres.Row[struct{ Sum int64 }](ctx, tx, `SELECT coalesce(sum(amount_fen), 0)::bigint AS sum FROM other_money`)
+	sum, err := postgres.Row[struct{ Sum int64 }](ctx, tx, `SELECT coalesce(sum(amount_fen), 0)::bigint AS sum FROM other_money m
+		WHERE NOT EXISTS (SELECT FROM other_money_withdrawal w WHERE w.other_money_id = m.id)`)
 	if err != nil {
 		return 0, fmt.Errorf("sum other money: %w", err)
 	}
@@ -211,6 +252,8 @@ type sharedRow struct {
 	ID, OfProgramme, Sharer uuid.UUID
 	AmountFen               *int64
 	Source, Note            string
+	Reason                  *string
+	WithdrawnAt             *time.Time
 }
 
 // whole puts milestones and other money to programmes.
@@ -231,8 +274,9 @@ func whole(ctx context.Context, tx *postgres.Tx, rows []row) ([]Programme, error
 		p := &all[at[r.ProgrammeID]]
 		p.Milestones = append(p.Milestones, m)
 	}
-	shared, err := postgres.Rows[sharedRow](ctx, tx, `SELECT m.id, m.amount_fen, m.source, m.note, a.programme_id AS of_programme, b.programme_id AS sharer
+	shared, err := postgres.Rows[sharedRow](ctx, tx, `SELECT m.id, m.amount_fen, m.source, m.note, a.programme_id AS of_programme, b.programme_id AS sharer, w.reason, w.withdrawn_at
 		FROM other_money_share a JOIN other_money m ON m.id = a.other_money_id JOIN other_money_share b ON b.other_money_id = m.id
+		LEFT JOIN other_money_withdrawal w ON w.other_money_id = m.id
 		WHERE a.programme_id = ANY(?::uuid[]) ORDER BY a.programme_id, m.id, b.programme_id`, postgres.Array(ids))
 	if err != nil {
 		return nil, fmt.Errorf("read other money: %w", err)
@@ -243,6 +287,9 @@ func whole(ctx context.Context, tx *postgres.Tx, rows []row) ([]Programme, error
 			o := OtherMoney{ID: r.ID, Source: r.Source, Note: r.Note}
 			if r.AmountFen != nil {
 				o.Amount = money.Fen(*r.AmountFen)
+			}
+			if r.Reason != nil {
+				o.WithdrawnAt, o.Reason = postgres.OrZero(r.WithdrawnAt), *r.Reason
 			}
 			p.Other = append(p.Other, o)
 		}

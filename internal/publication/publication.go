@@ -53,8 +53,8 @@ func (d Document) Digest() [sha256.Size]byte { return sha256.Sum256(d.Body) }
 
 // leaf is the document in the log. Its reference needs no secret, for the id is public; in
 // the place of a salt it commits to what stands around the body and is read first.
-func (d Document) leaf() ([]byte, error) {
-	digest, around := d.Digest(), sha256.Sum256([]byte(d.MediaType+"\n"+d.TitleZH+"\n"+d.TitleEN+"\n"))
+func (d Document) leaf(digest [sha256.Size]byte) ([]byte, error) {
+	around := sha256.Sum256([]byte(d.MediaType + "\n" + d.TitleZH + "\n" + d.TitleEN + "\n"))
 	if strings.Contains(d.MediaType+d.TitleZH+d.TitleEN, "\n") {
 		return nil, errors.New("a title has one line")
 	}

@@ -18,7 +18,7 @@ import (
 func Publish(ctx context.Context, tx *postgres.Tx, d Document) (Document, error) {
 	d.ID, d.At = id.New[Document](tx.Now), tx.Now
 	d.TitleZH, d.TitleEN = strings.Join(strings.Fields(d.TitleZH), " "), strings.Join(strings.Fields(d.TitleEN), " ")
-	leaf, err := d.leaf()
+	leaf, err := d.leaf(d.Digest())
 	if err != nil {
 		return d, fmt.Errorf("make the leaf of a %s: %w", d.Kind, err)
 	}
@@ -102,22 +102,19 @@ func Check(ctx context.Context, db *postgres.DB) ([]string, error) {
 		var faults []string
 		rows, err := against(ctx, tx)
 		for _, r := range rows {
-			switch leaf, err := r.Document.document().leaf(); {
+			var sum [sha256.Size]byte
+			copy(sum[:], r.Sum)
+			switch leaf, err := r.Document.document().leaf(sum); {
 			case r.Document.Digest == nil && r.Index == nil:
 				faults = append(faults, fmt.Sprintf("a leaf that waits for the log has no document %s", r.Told))
 			case r.Document.Digest == nil:
 				faults = append(faults, fmt.Sprintf("leaf %d of the log has no document %s", *r.Index, r.Told))
 			case r.Leaf == nil:
 				faults = append(faults, fmt.Sprintf("document %s: its leaf is neither in the log nor waiting for it", r.Document.ID))
-			case err != nil || !bytes.Equal(leaf, r.Leaf) || !bytes.Equal(r.Document.Digest, digestOf(r.Document.Body)):
+			case err != nil || !bytes.Equal(leaf, r.Leaf) || !bytes.Equal(r.Document.Digest, r.Sum):
 				faults = append(faults, fmt.Sprintf("document %s: its leaf in the log says something else", r.Document.ID))
 			}
 		}
 		return faults, err
 	})
-}
-
-func digestOf(body []byte) []byte {
-	sum := sha256.Sum256(body)
-	return sum[:]
 }

@@ -96,20 +96,21 @@ func list(ctx context.Context, tx *postgres.Tx, kind Kind, p page.Request) (page
 
 // pair is a document and the leaf of it, of which one may be missing.
 type pair struct {
-	Document row       `gorm:"embedded"`
+	Document row       `gorm:"embedded"` // without its body
+	Sum      []byte    // SHA-256 of the body as it is
 	Told     uuid.UUID // the document that the leaf tells of
 	Index    *int64
 	Leaf     []byte
 }
 
 // against are all documents with their leaves, and all leaves of documents without theirs: the
-// bytes "\ndocument " are in no other.
+// bytes "\ndocument " are in no other. The bodies, which may be large, are summed where they are.
 func against(ctx context.Context, tx *postgres.Tx) ([]pair, error) {
 	rows, err := postgres.Rows[pair](ctx, tx, `
 		WITH l AS (
 			SELECT index, transfer_id, leaf FROM log_entry WHERE home = ? AND position('\x0a646f63756d656e7420'::bytea IN leaf) > 0
 			UNION ALL SELECT NULL, transfer_id, leaf FROM log_pending WHERE home = ? AND position('\x0a646f63756d656e7420'::bytea IN leaf) > 0)
-		SELECT p.*, coalesce(l.transfer_id, p.id) AS told, l.index, l.leaf FROM publication p FULL JOIN l ON l.transfer_id = p.id ORDER BY l.index, p.id`,
+		SELECT p.id, p.kind, p.title_zh, p.title_en, p.media_type, p.digest, p.at, sha256(p.body) AS sum, coalesce(l.transfer_id, p.id) AS told, l.index, l.leaf FROM publication p FULL JOIN l ON l.transfer_id = p.id ORDER BY l.index, p.id`,
 		ledger.FundHome, ledger.FundHome)
 	if err != nil {
 		return nil, fmt.Errorf("hold the documents against the log: %w", err)

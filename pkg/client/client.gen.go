@@ -4160,6 +4160,12 @@ type FiledObjection struct {
 	State ObjectionState `json:"state"`
 }
 
+// FiledObjectionPage defines model for FiledObjectionPage.
+type FiledObjectionPage struct {
+	Data       []FiledObjection `json:"data"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
 // Finding defines model for Finding.
 type Finding struct {
 	Asked     FindingAsked `json:"asked"`
@@ -5732,7 +5738,7 @@ type NewOtherMoney struct {
 
 // NewPayment Example: {"instalment":1}
 type NewPayment struct {
-	// EvidenceIds Files of the caller's; at least one for every instalment but the first
+	// EvidenceIds Files of the caller's; at least one for every instalment that waits for a milestone
 	EvidenceIds []Id `json:"evidence_ids,omitempty"`
 
 	// Instalment Example: 1
@@ -6130,10 +6136,14 @@ type ObjectionPeriod struct {
 	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	Id Id `json:"id"`
 
-	// Objections What they say is not published, the answers are
-	Objections []FiledObjection       `json:"objections"`
-	OpenedAt   time.Time              `json:"opened_at"`
-	Subject    ObjectionPeriodSubject `json:"subject"`
+	// Objections How many were filed, by their states; their answers are listed apart
+	Objections struct {
+		Dismissed int64 `json:"dismissed"`
+		Open      int64 `json:"open"`
+		Upheld    int64 `json:"upheld"`
+	} `json:"objections"`
+	OpenedAt time.Time              `json:"opened_at"`
+	Subject  ObjectionPeriodSubject `json:"subject"`
 
 	// SubjectId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	SubjectId Id     `json:"subject_id"`
@@ -6299,6 +6309,12 @@ type OtherMoney struct {
 	// SharedBy Programmes
 	SharedBy []Id   `json:"shared_by"`
 	Source   string `json:"source"`
+
+	// WithdrawnAt Since when it is said not to be so
+	WithdrawnAt *time.Time `json:"withdrawn_at,omitempty"`
+
+	// WithdrawnReason Why; published
+	WithdrawnReason *string `json:"withdrawn_reason,omitempty"`
 }
 
 // Outflow defines model for Outflow.
@@ -10185,6 +10201,15 @@ type ListObjectionPeriodsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListFiledObjectionsParams defines parameters for ListFiledObjections.
+type ListFiledObjectionsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListProgrammesParams defines parameters for ListProgrammes.
 type ListProgrammesParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -10414,6 +10439,9 @@ type AnswerObjectionJSONRequestBody = ObjectionAnswer
 
 // RecordOtherMoneyJSONRequestBody defines body for RecordOtherMoney for application/json ContentType.
 type RecordOtherMoneyJSONRequestBody = NewSharedMoney
+
+// WithdrawOtherMoneyJSONRequestBody defines body for WithdrawOtherMoney for application/json ContentType.
+type WithdrawOtherMoneyJSONRequestBody = Reason
 
 // DeclineProgrammeChangeJSONRequestBody defines body for DeclineProgrammeChange for application/json ContentType.
 type DeclineProgrammeChangeJSONRequestBody = CaseReason
@@ -11603,6 +11631,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/fund/other-money (the `RecordOtherMoney` operationId).
 	RecordOtherMoney(ctx context.Context, body RecordOtherMoneyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawOtherMoneyWithBody Say that what was told of other money is not so; it stays to be seen, and is in no sum
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/fund/other-money/{other_money_id}/withdraw (the `WithdrawOtherMoney` operationId).
+	WithdrawOtherMoneyWithBody(ctx context.Context, otherMoneyId Id, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawOtherMoney Say that what was told of other money is not so; it stays to be seen, and is in no sum
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/fund/other-money/{other_money_id}/withdraw (the `WithdrawOtherMoney` operationId).
+	WithdrawOtherMoney(ctx context.Context, otherMoneyId Id, body WithdrawOtherMoneyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListProgrammeChanges Changes of purpose, the newest first
 	//
@@ -13338,6 +13380,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/public/objection-periods (the `ListObjectionPeriods` operationId).
 	ListObjectionPeriods(ctx context.Context, params *ListObjectionPeriodsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListFiledObjections What was objected to it and answered, the newest first; what objections say is not published
+	//
+	// Corresponds with GET /v1/public/objection-periods/{objection_period_id}/objections (the `ListFiledObjections` operationId).
+	ListFiledObjections(ctx context.Context, objectionPeriodId ObjectionPeriodId, params *ListFiledObjectionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// FileObjectionWithBody Object to what was published; who does is not asked
 	//
@@ -15767,6 +15814,40 @@ func (c *Client) RecordOtherMoneyWithBody(ctx context.Context, contentType strin
 // Corresponds with POST /v1/fund/other-money (the `RecordOtherMoney` operationId).
 func (c *Client) RecordOtherMoney(ctx context.Context, body RecordOtherMoneyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRecordOtherMoneyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawOtherMoneyWithBody Say that what was told of other money is not so; it stays to be seen, and is in no sum
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/fund/other-money/{other_money_id}/withdraw (the `WithdrawOtherMoney` operationId).
+func (c *Client) WithdrawOtherMoneyWithBody(ctx context.Context, otherMoneyId Id, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawOtherMoneyRequestWithBody(c.Server, otherMoneyId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawOtherMoney Say that what was told of other money is not so; it stays to be seen, and is in no sum
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/fund/other-money/{other_money_id}/withdraw (the `WithdrawOtherMoney` operationId).
+func (c *Client) WithdrawOtherMoney(ctx context.Context, otherMoneyId Id, body WithdrawOtherMoneyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawOtherMoneyRequest(c.Server, otherMoneyId, body)
 	if err != nil {
 		return nil, err
 	}
@@ -20162,6 +20243,21 @@ func (c *Client) GetMerchant(ctx context.Context, merchantId MerchantId, reqEdit
 // Corresponds with GET /v1/public/objection-periods (the `ListObjectionPeriods` operationId).
 func (c *Client) ListObjectionPeriods(ctx context.Context, params *ListObjectionPeriodsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListObjectionPeriodsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListFiledObjections What was objected to it and answered, the newest first; what objections say is not published
+//
+// Corresponds with GET /v1/public/objection-periods/{objection_period_id}/objections (the `ListFiledObjections` operationId).
+func (c *Client) ListFiledObjections(ctx context.Context, objectionPeriodId ObjectionPeriodId, params *ListFiledObjectionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListFiledObjectionsRequest(c.Server, objectionPeriodId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -25400,6 +25496,53 @@ func NewRecordOtherMoneyRequestWithBody(server string, contentType string, body 
 	}
 
 	operationPath := fmt.Sprintf("/v1/fund/other-money")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWithdrawOtherMoneyRequest calls the generic WithdrawOtherMoney builder with application/json body
+func NewWithdrawOtherMoneyRequest(server string, otherMoneyId Id, body WithdrawOtherMoneyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWithdrawOtherMoneyRequestWithBody(server, otherMoneyId, "application/json", bodyReader)
+}
+
+// NewWithdrawOtherMoneyRequestWithBody constructs an http.Request for the WithdrawOtherMoney method, with any body, and a specified content type
+func NewWithdrawOtherMoneyRequestWithBody(server string, otherMoneyId Id, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "other_money_id", otherMoneyId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/fund/other-money/%s/withdraw", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -35783,6 +35926,79 @@ func NewListObjectionPeriodsRequest(server string, params *ListObjectionPeriodsP
 	return req, nil
 }
 
+// NewListFiledObjectionsRequest constructs an http.Request for the ListFiledObjections method
+func NewListFiledObjectionsRequest(server string, objectionPeriodId ObjectionPeriodId, params *ListFiledObjectionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "objection_period_id", objectionPeriodId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/public/objection-periods/%s/objections", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewFileObjectionRequest calls the generic FileObjection builder with application/json body
 func NewFileObjectionRequest(server string, objectionPeriodId ObjectionPeriodId, body FileObjectionJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -38110,6 +38326,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/fund/other-money (the `RecordOtherMoney` operationId).
 	RecordOtherMoneyWithResponse(ctx context.Context, body RecordOtherMoneyJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordOtherMoneyResponse, error)
 
+	// WithdrawOtherMoneyWithBodyWithResponse Say that what was told of other money is not so; it stays to be seen, and is in no sum
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/other-money/{other_money_id}/withdraw (the `WithdrawOtherMoney` operationId).
+	WithdrawOtherMoneyWithBodyWithResponse(ctx context.Context, otherMoneyId Id, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawOtherMoneyResponse, error)
+
+	// WithdrawOtherMoneyWithResponse Say that what was told of other money is not so; it stays to be seen, and is in no sum
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/fund/other-money/{other_money_id}/withdraw (the `WithdrawOtherMoney` operationId).
+	WithdrawOtherMoneyWithResponse(ctx context.Context, otherMoneyId Id, body WithdrawOtherMoneyJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawOtherMoneyResponse, error)
+
 	// ListProgrammeChangesWithResponse Changes of purpose, the newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -40096,6 +40326,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/public/objection-periods (the `ListObjectionPeriods` operationId).
 	ListObjectionPeriodsWithResponse(ctx context.Context, params *ListObjectionPeriodsParams, reqEditors ...RequestEditorFn) (*ListObjectionPeriodsResponse, error)
+
+	// ListFiledObjectionsWithResponse What was objected to it and answered, the newest first; what objections say is not published
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/public/objection-periods/{objection_period_id}/objections (the `ListFiledObjections` operationId).
+	ListFiledObjectionsWithResponse(ctx context.Context, objectionPeriodId ObjectionPeriodId, params *ListFiledObjectionsParams, reqEditors ...RequestEditorFn) (*ListFiledObjectionsResponse, error)
 
 	// FileObjectionWithBodyWithResponse Object to what was published; who does is not asked
 	//
@@ -47725,6 +47962,89 @@ func (r RecordOtherMoneyResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RecordOtherMoneyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type WithdrawOtherMoneyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OtherMoney
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WithdrawOtherMoneyResponse) GetJSON200() *OtherMoney {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WithdrawOtherMoneyResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WithdrawOtherMoneyResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WithdrawOtherMoneyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WithdrawOtherMoneyResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WithdrawOtherMoneyResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WithdrawOtherMoneyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WithdrawOtherMoneyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WithdrawOtherMoneyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WithdrawOtherMoneyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WithdrawOtherMoneyResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -63186,6 +63506,68 @@ func (r ListObjectionPeriodsResponse) ContentType() string {
 	return ""
 }
 
+type ListFiledObjectionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FiledObjectionPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Invalid
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListFiledObjectionsResponse) GetJSON200() *FiledObjectionPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListFiledObjectionsResponse) GetApplicationproblemJSON400() *Invalid {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListFiledObjectionsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListFiledObjectionsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListFiledObjectionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListFiledObjectionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListFiledObjectionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListFiledObjectionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type FileObjectionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -66578,6 +66960,32 @@ func (c *ClientWithResponses) RecordOtherMoneyWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseRecordOtherMoneyResponse(rsp)
+}
+
+// WithdrawOtherMoneyWithBodyWithResponse Say that what was told of other money is not so; it stays to be seen, and is in no sum
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/other-money/{other_money_id}/withdraw (the `WithdrawOtherMoney` operationId).
+func (c *ClientWithResponses) WithdrawOtherMoneyWithBodyWithResponse(ctx context.Context, otherMoneyId Id, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawOtherMoneyResponse, error) {
+	rsp, err := c.WithdrawOtherMoneyWithBody(ctx, otherMoneyId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawOtherMoneyResponse(rsp)
+}
+
+// WithdrawOtherMoneyWithResponse Say that what was told of other money is not so; it stays to be seen, and is in no sum
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/fund/other-money/{other_money_id}/withdraw (the `WithdrawOtherMoney` operationId).
+func (c *ClientWithResponses) WithdrawOtherMoneyWithResponse(ctx context.Context, otherMoneyId Id, body WithdrawOtherMoneyJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawOtherMoneyResponse, error) {
+	rsp, err := c.WithdrawOtherMoney(ctx, otherMoneyId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawOtherMoneyResponse(rsp)
 }
 
 // ListProgrammeChangesWithResponse Changes of purpose, the newest first
@@ -70161,6 +70569,19 @@ func (c *ClientWithResponses) ListObjectionPeriodsWithResponse(ctx context.Conte
 		return nil, err
 	}
 	return ParseListObjectionPeriodsResponse(rsp)
+}
+
+// ListFiledObjectionsWithResponse What was objected to it and answered, the newest first; what objections say is not published
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/public/objection-periods/{objection_period_id}/objections (the `ListFiledObjections` operationId).
+func (c *ClientWithResponses) ListFiledObjectionsWithResponse(ctx context.Context, objectionPeriodId ObjectionPeriodId, params *ListFiledObjectionsParams, reqEditors ...RequestEditorFn) (*ListFiledObjectionsResponse, error) {
+	rsp, err := c.ListFiledObjections(ctx, objectionPeriodId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListFiledObjectionsResponse(rsp)
 }
 
 // FileObjectionWithBodyWithResponse Object to what was published; who does is not asked
@@ -76505,6 +76926,74 @@ func ParseRecordOtherMoneyResponse(rsp *http.Response) (*RecordOtherMoneyRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseWithdrawOtherMoneyResponse parses an HTTP response from a WithdrawOtherMoneyWithResponse call
+func ParseWithdrawOtherMoneyResponse(rsp *http.Response) (*WithdrawOtherMoneyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WithdrawOtherMoneyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OtherMoney
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
@@ -89116,6 +89605,53 @@ func ParseListObjectionPeriodsResponse(rsp *http.Response) (*ListObjectionPeriod
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListFiledObjectionsResponse parses an HTTP response from a ListFiledObjectionsWithResponse call
+func ParseListFiledObjectionsResponse(rsp *http.Response) (*ListFiledObjectionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListFiledObjectionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FiledObjectionPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

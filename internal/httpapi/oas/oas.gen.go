@@ -4159,6 +4159,12 @@ type FiledObjection struct {
 	State ObjectionState `json:"state"`
 }
 
+// FiledObjectionPage defines model for FiledObjectionPage.
+type FiledObjectionPage struct {
+	Data       []FiledObjection `json:"data"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
 // Finding defines model for Finding.
 type Finding struct {
 	Asked     FindingAsked `json:"asked"`
@@ -5731,7 +5737,7 @@ type NewOtherMoney struct {
 
 // NewPayment Example: {"instalment":1}
 type NewPayment struct {
-	// EvidenceIds Files of the caller's; at least one for every instalment but the first
+	// EvidenceIds Files of the caller's; at least one for every instalment that waits for a milestone
 	EvidenceIds []Id `json:"evidence_ids,omitempty"`
 
 	// Instalment Example: 1
@@ -6129,10 +6135,14 @@ type ObjectionPeriod struct {
 	// Id Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	Id Id `json:"id"`
 
-	// Objections What they say is not published, the answers are
-	Objections []FiledObjection       `json:"objections"`
-	OpenedAt   time.Time              `json:"opened_at"`
-	Subject    ObjectionPeriodSubject `json:"subject"`
+	// Objections How many were filed, by their states; their answers are listed apart
+	Objections struct {
+		Dismissed int64 `json:"dismissed"`
+		Open      int64 `json:"open"`
+		Upheld    int64 `json:"upheld"`
+	} `json:"objections"`
+	OpenedAt time.Time              `json:"opened_at"`
+	Subject  ObjectionPeriodSubject `json:"subject"`
 
 	// SubjectId Example: 0195f3a2-7c11-7d7e-9a55-2f6c0a1b9e44
 	SubjectId Id     `json:"subject_id"`
@@ -6298,6 +6308,12 @@ type OtherMoney struct {
 	// SharedBy Programmes
 	SharedBy []Id   `json:"shared_by"`
 	Source   string `json:"source"`
+
+	// WithdrawnAt Since when it is said not to be so
+	WithdrawnAt *time.Time `json:"withdrawn_at,omitempty"`
+
+	// WithdrawnReason Why; published
+	WithdrawnReason *string `json:"withdrawn_reason,omitempty"`
 }
 
 // Outflow defines model for Outflow.
@@ -10184,6 +10200,15 @@ type ListObjectionPeriodsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListFiledObjectionsParams defines parameters for ListFiledObjections.
+type ListFiledObjectionsParams struct {
+	// Cursor The `next_cursor` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many, 20 when not given
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListProgrammesParams defines parameters for ListProgrammes.
 type ListProgrammesParams struct {
 	// Cursor The `next_cursor` of the page before
@@ -10413,6 +10438,9 @@ type AnswerObjectionJSONRequestBody = ObjectionAnswer
 
 // RecordOtherMoneyJSONRequestBody defines body for RecordOtherMoney for application/json ContentType.
 type RecordOtherMoneyJSONRequestBody = NewSharedMoney
+
+// WithdrawOtherMoneyJSONRequestBody defines body for WithdrawOtherMoney for application/json ContentType.
+type WithdrawOtherMoneyJSONRequestBody = Reason
 
 // DeclineProgrammeChangeJSONRequestBody defines body for DeclineProgrammeChange for application/json ContentType.
 type DeclineProgrammeChangeJSONRequestBody = CaseReason
@@ -10932,6 +10960,9 @@ type ServerInterface interface {
 	// RecordOtherMoney Record money beside the fund's; several programmes may share one amount
 	// (POST /v1/fund/other-money)
 	RecordOtherMoney(c *gin.Context)
+	// WithdrawOtherMoney Say that what was told of other money is not so; it stays to be seen, and is in no sum
+	// (POST /v1/fund/other-money/{other_money_id}/withdraw)
+	WithdrawOtherMoney(c *gin.Context, otherMoneyId Id)
 	// ListProgrammeChanges Changes of purpose, the newest first
 	// (GET /v1/fund/programme-changes)
 	ListProgrammeChanges(c *gin.Context, params ListProgrammeChangesParams)
@@ -11523,6 +11554,9 @@ type ServerInterface interface {
 	// ListObjectionPeriods What is published so that anybody may object, the newest first
 	// (GET /v1/public/objection-periods)
 	ListObjectionPeriods(c *gin.Context, params ListObjectionPeriodsParams)
+	// ListFiledObjections What was objected to it and answered, the newest first; what objections say is not published
+	// (GET /v1/public/objection-periods/{objection_period_id}/objections)
+	ListFiledObjections(c *gin.Context, objectionPeriodId ObjectionPeriodId, params ListFiledObjectionsParams)
 	// FileObjection Object to what was published; who does is not asked
 	// (POST /v1/public/objection-periods/{objection_period_id}/objections)
 	FileObjection(c *gin.Context, objectionPeriodId ObjectionPeriodId)
@@ -14400,6 +14434,31 @@ func (siw *ServerInterfaceWrapper) RecordOtherMoney(c *gin.Context) {
 	}
 
 	siw.Handler.RecordOtherMoney(c)
+}
+
+// WithdrawOtherMoney operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawOtherMoney(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "other_money_id" -------------
+	var otherMoneyId Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "other_money_id", c.Param("other_money_id"), &otherMoneyId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter other_money_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawOtherMoney(c, otherMoneyId)
 }
 
 // ListProgrammeChanges operation middleware
@@ -20687,6 +20746,50 @@ func (siw *ServerInterfaceWrapper) ListObjectionPeriods(c *gin.Context) {
 	siw.Handler.ListObjectionPeriods(c, params)
 }
 
+// ListFiledObjections operation middleware
+func (siw *ServerInterfaceWrapper) ListFiledObjections(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "objection_period_id" -------------
+	var objectionPeriodId ObjectionPeriodId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "objection_period_id", c.Param("objection_period_id"), &objectionPeriodId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter objection_period_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListFiledObjectionsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListFiledObjections(c, objectionPeriodId, params)
+}
+
 // FileObjection operation middleware
 func (siw *ServerInterfaceWrapper) FileObjection(c *gin.Context) {
 
@@ -21676,6 +21779,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/public/programmes", wrapper.ListProgrammes)
 	router.GET(options.BaseURL+"/v1/public/programmes/:programme_id", wrapper.GetProgramme)
 	router.GET(options.BaseURL+"/v1/public/objection-periods", wrapper.ListObjectionPeriods)
+	router.GET(options.BaseURL+"/v1/public/objection-periods/:objection_period_id/objections", wrapper.ListFiledObjections)
 	router.POST(options.BaseURL+"/v1/public/objection-periods/:objection_period_id/objections", wrapper.FileObjection)
 	router.GET(options.BaseURL+"/v1/fund/objections", wrapper.ListObjections)
 	router.POST(options.BaseURL+"/v1/fund/objections/:objection_id/answer", wrapper.AnswerObjection)
@@ -21688,6 +21792,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/fund/applications/:programme_application_id/decline", wrapper.DeclineProgrammeApplication)
 	router.POST(options.BaseURL+"/v1/fund/programmes", wrapper.RecordProgramme)
 	router.POST(options.BaseURL+"/v1/fund/other-money", wrapper.RecordOtherMoney)
+	router.POST(options.BaseURL+"/v1/fund/other-money/:other_money_id/withdraw", wrapper.WithdrawOtherMoney)
 	router.POST(options.BaseURL+"/v1/fund/programmes/:programme_id/changes", wrapper.ProposeProgrammeChange)
 	router.GET(options.BaseURL+"/v1/fund/programme-changes", wrapper.ListProgrammeChanges)
 	router.POST(options.BaseURL+"/v1/fund/programme-changes/:programme_change_id/approve", wrapper.ApproveProgrammeChange)
@@ -32135,6 +32240,126 @@ type RecordOtherMoneydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RecordOtherMoneydefaultApplicationProblemPlusJSONResponse) VisitRecordOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOtherMoneyRequestObject struct {
+	OtherMoneyId Id `json:"other_money_id"`
+	Body         *WithdrawOtherMoneyJSONRequestBody
+}
+
+type WithdrawOtherMoneyResponseObject interface {
+	VisitWithdrawOtherMoneyResponse(w http.ResponseWriter) error
+}
+
+type WithdrawOtherMoney200JSONResponse OtherMoney
+
+func (response WithdrawOtherMoney200JSONResponse) VisitWithdrawOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOtherMoney400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOtherMoney400ApplicationProblemPlusJSONResponse) VisitWithdrawOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOtherMoney401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOtherMoney401ApplicationProblemPlusJSONResponse) VisitWithdrawOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOtherMoney403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOtherMoney403ApplicationProblemPlusJSONResponse) VisitWithdrawOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOtherMoney404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOtherMoney404ApplicationProblemPlusJSONResponse) VisitWithdrawOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOtherMoney409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOtherMoney409ApplicationProblemPlusJSONResponse) VisitWithdrawOtherMoneyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOtherMoneydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawOtherMoneydefaultApplicationProblemPlusJSONResponse) VisitWithdrawOtherMoneyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -53850,6 +54075,78 @@ func (response ListObjectionPeriodsdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type ListFiledObjectionsRequestObject struct {
+	ObjectionPeriodId ObjectionPeriodId `json:"objection_period_id"`
+	Params            ListFiledObjectionsParams
+}
+
+type ListFiledObjectionsResponseObject interface {
+	VisitListFiledObjectionsResponse(w http.ResponseWriter) error
+}
+
+type ListFiledObjections200JSONResponse FiledObjectionPage
+
+func (response ListFiledObjections200JSONResponse) VisitListFiledObjectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFiledObjections400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListFiledObjections400ApplicationProblemPlusJSONResponse) VisitListFiledObjectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFiledObjections404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListFiledObjections404ApplicationProblemPlusJSONResponse) VisitListFiledObjectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFiledObjectionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListFiledObjectionsdefaultApplicationProblemPlusJSONResponse) VisitListFiledObjectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type FileObjectionRequestObject struct {
 	ObjectionPeriodId ObjectionPeriodId `json:"objection_period_id"`
 	Body              *FileObjectionJSONRequestBody
@@ -56081,6 +56378,9 @@ type StrictServerInterface interface {
 	// RecordOtherMoney Record money beside the fund's; several programmes may share one amount
 	// (POST /v1/fund/other-money)
 	RecordOtherMoney(ctx context.Context, request RecordOtherMoneyRequestObject) (RecordOtherMoneyResponseObject, error)
+	// WithdrawOtherMoney Say that what was told of other money is not so; it stays to be seen, and is in no sum
+	// (POST /v1/fund/other-money/{other_money_id}/withdraw)
+	WithdrawOtherMoney(ctx context.Context, request WithdrawOtherMoneyRequestObject) (WithdrawOtherMoneyResponseObject, error)
 	// ListProgrammeChanges Changes of purpose, the newest first
 	// (GET /v1/fund/programme-changes)
 	ListProgrammeChanges(ctx context.Context, request ListProgrammeChangesRequestObject) (ListProgrammeChangesResponseObject, error)
@@ -56672,6 +56972,9 @@ type StrictServerInterface interface {
 	// ListObjectionPeriods What is published so that anybody may object, the newest first
 	// (GET /v1/public/objection-periods)
 	ListObjectionPeriods(ctx context.Context, request ListObjectionPeriodsRequestObject) (ListObjectionPeriodsResponseObject, error)
+	// ListFiledObjections What was objected to it and answered, the newest first; what objections say is not published
+	// (GET /v1/public/objection-periods/{objection_period_id}/objections)
+	ListFiledObjections(ctx context.Context, request ListFiledObjectionsRequestObject) (ListFiledObjectionsResponseObject, error)
 	// FileObjection Object to what was published; who does is not asked
 	// (POST /v1/public/objection-periods/{objection_period_id}/objections)
 	FileObjection(ctx context.Context, request FileObjectionRequestObject) (FileObjectionResponseObject, error)
@@ -59985,6 +60288,50 @@ func (sh *strictHandler) RecordOtherMoney(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RecordOtherMoneyResponseObject); ok {
 		if err := validResponse.VisitRecordOtherMoneyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WithdrawOtherMoney operation middleware
+func (sh *strictHandler) WithdrawOtherMoney(ctx *gin.Context, otherMoneyId Id) {
+	var request WithdrawOtherMoneyRequestObject
+
+	request.OtherMoneyId = otherMoneyId
+
+	var body WithdrawOtherMoneyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawOtherMoney(ctx, request.(WithdrawOtherMoneyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawOtherMoney")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(WithdrawOtherMoneyResponseObject); ok {
+		if err := validResponse.VisitWithdrawOtherMoneyResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -66343,6 +66690,33 @@ func (sh *strictHandler) ListObjectionPeriods(ctx *gin.Context, params ListObjec
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListObjectionPeriodsResponseObject); ok {
 		if err := validResponse.VisitListObjectionPeriodsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListFiledObjections operation middleware
+func (sh *strictHandler) ListFiledObjections(ctx *gin.Context, objectionPeriodId ObjectionPeriodId, params ListFiledObjectionsParams) {
+	var request ListFiledObjectionsRequestObject
+
+	request.ObjectionPeriodId = objectionPeriodId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListFiledObjections(ctx, request.(ListFiledObjectionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListFiledObjections")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListFiledObjectionsResponseObject); ok {
+		if err := validResponse.VisitListFiledObjectionsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
