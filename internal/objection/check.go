@@ -67,11 +67,11 @@ func (p Period) told(ctx context.Context, tx *postgres.Tx) (told, error) {
 	}
 	var said told
 	var tight bytes.Buffer
-	if json.Unmarshal(body, &said) != nil || json.Compact(&tight, said.Detail) != nil {
-		return told{}, nil
+	if json.Unmarshal(body, &said) == nil && json.Compact(&tight, said.Detail) == nil {
+		said.Detail = tight.Bytes()
+		return said, nil
 	}
-	said.Detail = tight.Bytes()
-	return said, nil
+	return told{}, nil
 }
 
 // notice is what was published of a time for objections: nothing, if that is gone.
