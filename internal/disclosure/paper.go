@@ -3,18 +3,21 @@ package disclosure
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/shiyi-market/shiyi/internal/assistance"
+	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/pdf"
 )
 
-// Section is a table of a report: names, and what they come to.
+// Section is a table of a report: names, and what they come to. Note is where all of it comes from, or "".
 type Section struct {
 	Title string
 	Rows  []Row
+	Note  string
 }
 
 // Row is one figure. Note says where it comes from, or is "".
@@ -51,41 +54,41 @@ func (s Snapshot) Sections(english bool) []Section {
 		}
 		return zh
 	}
-	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	all := []Section{{say("基金（元）", "The fund (yuan)"), []Row{
+	number := money.GroupedCount
+	all := []Section{{Title: say("基金（元）", "The fund (yuan)"), Rows: []Row{
 		{say("订单", "Orders"), number(s.Fund.Orders), ""},
-		{say("商品销售额，已减退款", "Goods sold, less refunds"), s.Fund.SoldFen.String(), ""},
-		{say("其中十分之一", "One tenth of it"), s.Fund.LeviedLi.String(), ""},
-		{say("待定", "Pending"), s.Fund.PendingLi.String(), say("仍可能退货", "goods may still come back")},
-		{say("可拨付", "Free"), s.Fund.FreeLi.String(), ""},
-		{say("争议中", "Held"), s.Fund.HeldLi.String(), say("买家银行正在核查", "a buyer's bank disputes the payment")},
-		{say("已承诺", "Promised"), s.Fund.CommittedLi.String(), say("尚未拨付", "not paid yet")},
-		{say("已拨付", "Paid"), s.Fund.SpentLi.String(), say("减去退回", "less what came back")},
+		{say("商品销售额，已减退款", "Goods sold, less refunds"), money.Grouped(s.Fund.SoldFen), ""},
+		{say("其中十分之一", "One tenth of it"), money.Grouped(s.Fund.LeviedLi), ""},
+		{say("待定", "Pending"), money.Grouped(s.Fund.PendingLi), say("仍可能退货", "goods may still come back")},
+		{say("可拨付", "Free"), money.Grouped(s.Fund.FreeLi), ""},
+		{say("争议中", "Held"), money.Grouped(s.Fund.HeldLi), say("买家银行正在核查", "a buyer's bank disputes the payment")},
+		{say("已承诺", "Promised"), money.Grouped(s.Fund.CommittedLi), say("尚未拨付", "not paid yet")},
+		{say("已拨付", "Paid"), money.Grouped(s.Fund.SpentLi), say("减去退回", "less what came back")},
 	}}}
 	if s.Programme != nil {
-		all = append(all, Section{say("项目（元）", "The programme (yuan)"), []Row{{say("已拨付", "Paid"), s.Programme.PaidLi.String(), s.Programme.ID.String()}}})
+		all = append(all, Section{Title: say("项目（元）", "The programme (yuan)"), Rows: []Row{{say("已拨付", "Paid"), money.Grouped(s.Programme.PaidLi), s.Programme.ID.String()}}})
 	}
 	if y := s.Year; y != nil {
-		all = append(all, Section{say("商店", "The shop") + " " + strconv.Itoa(y.Year), []Row{
+		all = append(all, Section{Title: say("商店", "The shop") + " " + strconv.Itoa(y.Year), Rows: []Row{
 			{say("企业", "Enterprises"), number(y.Enterprises), ""},
 			{say("品类", "Categories"), number(y.Categories), ""},
 			{say("商品", "Products"), number(y.Products), ""},
 			{say("订单", "Orders"), number(y.Orders), ""},
-			{say("销售额（元）", "Sold (yuan)"), y.Sold.String(), ""},
-			{say("进入基金（元）", "Into the fund (yuan)"), y.Levy.String(), say("正好十分之一", "exactly one tenth")},
-			{say("拨付项目（元）", "Paid to programmes (yuan)"), y.Fund.Paid.String(), ""},
-			{say("项目退回（元）", "Given back by programmes (yuan)"), y.Fund.Returned.String(), ""},
-			{say("基金列支的管理费用（元）", "Administration paid by the fund (yuan)"), y.Fund.Administration.String(), fmt.Sprintf("%d.%02d %%", y.Fund.AdministrationBP()/100, y.Fund.AdministrationBP()%100)},
+			{say("销售额（元）", "Sold (yuan)"), money.Grouped(y.Sold), ""},
+			{say("进入基金（元）", "Into the fund (yuan)"), money.Grouped(y.Levy), say("正好十分之一", "exactly one tenth")},
+			{say("拨付项目（元）", "Paid to programmes (yuan)"), money.Grouped(y.Fund.Paid), ""},
+			{say("项目退回（元）", "Given back by programmes (yuan)"), money.Grouped(y.Fund.Returned), ""},
+			{say("基金列支的管理费用（元）", "Administration paid by the fund (yuan)"), money.Grouped(y.Fund.Administration), fmt.Sprintf("%d.%02d %%", y.Fund.AdministrationBP()/100, y.Fund.AdministrationBP()%100)},
 			{say("带动农户", "Households"), number(y.Linkage.Households), say("企业申报，一户可与多家企业合作", "as the enterprises declare; a household may work with several")},
 			{say("其中低收入农户", "Poor households among them"), number(y.Linkage.PoorHouseholds), ""},
 			{say("培训人次", "People trained"), number(y.Trained), say("见帮扶登记", "see the register of assistance")},
 		}})
 		projects := Section{Title: say("项目（元）", "Projects (yuan)")}
 		for _, p := range y.Projects {
-			projects.Rows = append(projects.Rows, Row{p.Title, p.Paid.String(), p.School})
+			projects.Rows = append(projects.Rows, Row{p.Title, money.Grouped(p.Paid), p.School})
 		}
 		projects.Rows = append(projects.Rows, Row{
-			say("基金以外的资金", "Money beside the fund's"), y.OtherMoney.String(),
+			say("基金以外的资金", "Money beside the fund's"), money.Grouped(y.OtherMoney),
 			say("从不与基金合计；多个项目共用的一笔只计一次", "never added to the fund's; an amount that several share counts once"),
 		})
 		all = append(all, projects, register(say("单位采购，不计入商店", "Institutional purchases, apart from the shop"), y.Purchases.Entries, english),
@@ -94,45 +97,65 @@ func (s Snapshot) Sections(english bool) []Section {
 	return all
 }
 
-// register is entries of the register of assistance as rows.
+// register is entries of the register of assistance, a row for each figure. Where all have one source it is told once.
 func register(title string, entries []assistance.Entry, english bool) Section {
 	s := Section{Title: title}
+	if len(entries) > 0 && !slices.ContainsFunc(entries, func(e assistance.Entry) bool { return e.Source != entries[0].Source }) {
+		s.Note = entries[0].Source
+	}
 	for _, e := range entries {
-		r := Row{Name: e.TitleZH, Value: "–", Note: e.Source}
+		name, source := e.TitleZH, e.Source
 		if english {
-			r.Name = e.TitleEN
+			name = e.TitleEN
 		}
-		var parts []string
+		if s.Note != "" {
+			source = ""
+		}
+		if len(e.Figures) == 0 {
+			s.Rows = append(s.Rows, Row{name, "–", source})
+		}
 		for _, f := range e.Figures {
-			label, value := f.ZH, strconv.FormatInt(f.Value, 10)
-			if english {
-				label = f.EN
+			value, label := figure(f, english)
+			if source != "" {
+				label += " · " + source
 			}
-			if f.AtLeast {
-				value = "> " + value
-			}
-			parts = append(parts, value+" "+label)
+			s.Rows = append(s.Rows, Row{name, value, label})
+			name, source = "", "" // once
 		}
-		if len(parts) > 0 {
-			r.Value = strings.Join(parts, "; ")
-		}
-		s.Rows = append(s.Rows, r)
 	}
 	return s
+}
+
+// figure is what an entry counts, and of what: money in yuan.
+func figure(f assistance.Figure, english bool) (value, label string) {
+	value, label = money.GroupedCount(f.Value), f.ZH
+	if english {
+		label = f.EN
+	}
+	if f.Name == assistance.AmountFen {
+		value, label = money.Grouped(money.Fen(f.Value)), "元"
+		if english {
+			label = "yuan"
+		}
+	}
+	if f.AtLeast {
+		value = "> " + value
+	}
+	return value, label
 }
 
 // Paper writes a report as a PDF in Chinese, and returns the letters that its font has not, which are
 // printed as pdf.Missing.
 func (s Snapshot) Paper(out io.Writer, digest string) (missing []rune, err error) {
 	paper := pdf.Paper{
-		Title: s.TitleZH, At: s.At, Foot: s.Subject + "  " + s.Period,
+		Title: s.TitleZH, At: s.At, Foot: s.TitleZH,
 		Lines: []pdf.Line{
 			{Name: "时间 / at", Value: s.At.In(zone()).Format(time.DateTime)}, {Name: "SHA-256", Value: digest},
 		},
-		Texts: []pdf.Text{{Title: "正文", Lines: s.Paragraphs(false)}},
+		Lead: []pdf.Text{{Title: "正文", Lines: s.Paragraphs(false)}},
 	}
 	for _, section := range s.Sections(false) {
-		t := pdf.Table{Columns: []pdf.Column{{Title: section.Title, Width: 4}, {Title: "", Width: 3, Right: true}, {Title: "", Width: 4}}}
+		t := pdf.Table{Columns: []pdf.Column{{Title: section.Title, Width: 4}, {Title: "", Width: 3, Right: true}, {Title: "", Width: 4}}, Note: section.Note}
 		for _, r := range section.Rows {
 			t.Rows = append(t.Rows, []string{r.Name, r.Value, r.Note})
 		}

@@ -26,6 +26,7 @@ func (e *edge) home(c *gin.Context) {
 	}
 	page, err := e.site.Home(visit, web.Figures{
 		Orders: s.Orders, Sold: s.SoldFen, Levied: s.LeviedLi, Pending: s.PendingLi, Free: s.FreeLi,
+		Held: s.HeldLi, Promised: s.CommittedLi, Paid: s.SpentLi,
 	})
 	e.page(c, page, err)
 }

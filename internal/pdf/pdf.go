@@ -31,8 +31,9 @@ type Paper struct {
 	Title  string
 	At     time.Time // the paper's date in the file; the same bytes need the same
 	Lines  []Line
+	Lead   []Text // before the tables
 	Tables []Table
-	Texts  []Text
+	Texts  []Text // after them
 	Code   string // printed as a QR code beside the lines; "" for none
 	Foot   string // at the end of each page, before its number
 }
@@ -51,6 +52,7 @@ type Line struct{ Name, Value string }
 type Table struct {
 	Columns []Column
 	Rows    [][]string
+	Note    string // in small print below it, never cut
 }
 
 // Column is a column of a table. Texts that are too wide for it are cut, and end in "…".
@@ -114,6 +116,9 @@ func Write(out io.Writer, p Paper) (missing []rune, err error) {
 	})
 	w.f.AddPage()
 	w.head(p)
+	for _, t := range p.Lead {
+		w.text(t)
+	}
 	for _, t := range p.Tables {
 		w.table(t)
 	}
@@ -177,14 +182,19 @@ func (w *writer) text(t Text) {
 	w.f.SetFont(family, "", textSize)
 	w.f.CellFormat(0, rowHeight, w.fit(w.known(t.Title), pageWidth-2*margin), "", 1, "L", false, 0, "")
 	for _, line := range t.Lines {
-		w.f.SetFont(family, "", smallSize)
-		for _, part := range w.broken(w.known(line), pageWidth-2*margin-2) {
-			w.room()
-			w.f.SetFont(family, "", smallSize)
-			w.f.CellFormat(0, smallHeight, part, "", 1, "L", false, 0, "")
-		}
+		w.small(line)
 	}
 	w.f.Ln(2)
+}
+
+// small prints a line of small print, broken where it must.
+func (w *writer) small(line string) {
+	w.f.SetFont(family, "", smallSize)
+	for _, part := range w.broken(w.known(line), pageWidth-2*margin-2) {
+		w.room()
+		w.f.SetFont(family, "", smallSize)
+		w.f.CellFormat(0, smallHeight, part, "", 1, "L", false, 0, "")
+	}
 }
 
 // broken is a text in parts that are no wider than that, in the size that is set.
@@ -243,6 +253,10 @@ func (w *writer) table(t Table) {
 			row(titles, "B", true)
 		}
 		row(cells, "B", false)
+	}
+	if t.Note != "" {
+		w.f.Ln(1)
+		w.small(t.Note)
 	}
 	w.f.Ln(3)
 }

@@ -38,7 +38,7 @@ func li(n any) string {
 }
 
 func signed(amount fmt.Stringer, negative bool) string {
-	text := grouped(amount)
+	text := money.Grouped(amount)
 	if negative {
 		return "−¥" + text[1:]
 	}

@@ -83,6 +83,8 @@ type Figures struct {
 	Levied  money.Li
 	Pending money.Li
 	Free    money.Li
+	// Held is in dispute, Promised granted and not paid, Paid with programmes: with Pending and Free they are Levied.
+	Held, Promised, Paid money.Li
 }
 
 // Site renders the pages.
@@ -96,7 +98,7 @@ type Site struct {
 
 // New makes the pages of a contract and its problems (api/problems.md).
 func New(operations []Operation, problems []byte) (*Site, error) {
-	t, err := template.New("").Funcs(template.FuncMap{"grouped": grouped, "fen": fen, "li": li, "when": when, "shown": shown}).ParseFS(templates, "templates/*.html")
+	t, err := template.New("").Funcs(template.FuncMap{"grouped": money.Grouped, "count": money.GroupedCount, "fen": fen, "li": li, "when": when, "shown": shown}).ParseFS(templates, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the pages: %w", err)
 	}
@@ -200,21 +202,4 @@ func ReadProblems(text []byte) []Problem {
 		})
 	}
 	return out
-}
-
-// grouped writes an amount with a comma at each thousand: 2,610,000.00.
-func grouped(amount fmt.Stringer) string {
-	whole, rest, _ := strings.Cut(amount.String(), ".")
-	sign := ""
-	if strings.HasPrefix(whole, "-") {
-		sign, whole = "-", whole[1:]
-	}
-	var b strings.Builder
-	for i, digit := range whole {
-		if i > 0 && (len(whole)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(digit)
-	}
-	return sign + b.String() + "." + rest
 }

@@ -38,13 +38,13 @@ func contains(t *testing.T, page web.Page, texts ...string) {
 
 func TestTheFrontPageShowsTheFundToTheLi(t *testing.T) {
 	t.Parallel()
-	figures := web.Figures{Orders: 17986, Sold: 261000000, Levied: 261000000, Pending: 260999999, Free: 1}
+	figures := web.Figures{Orders: 17986, Sold: 261000000, Levied: 261000000, Pending: 25999999, Free: 1, Paid: 235000000}
 	for english, lang := range map[bool]string{false: `lang="zh-CN"`, true: `lang="en"`} {
 		page, err := site(t).Home(web.Visit{Base: "http://localhost:8080", English: english}, figures)
 		if err != nil {
 			t.Fatalf("render: %v", err)
 		}
-		contains(t, page, lang, "17986", "¥2,610,000.00", "¥261,000.000", "¥260,999.999", "¥0.001", "base=http://localhost:8080")
+		contains(t, page, lang, "17,986", "¥2,610,000.00", "¥261,000.000", "¥25,999.999", "¥235,000.000", "¥0.001", "base=http://localhost:8080")
 	}
 }
 
