@@ -144,7 +144,12 @@ func drafted(ctx context.Context, tx *postgres.Tx, month string) (draft, error) 
 	if err != nil {
 		return draft{}, err
 	}
-	b, err := body(ctx, tx, month, previous, size)
+	from, until := p.Bounds()
+	accounts, err := ledger.Trial(ctx, tx, from, until)
+	if err != nil {
+		return draft{}, err
+	}
+	b, err := body(ctx, tx, month, previous, size, accounts)
 	return draft{sealed: b}, err
 }
 
@@ -204,16 +209,12 @@ func ready(ctx context.Context, tx *postgres.Tx, p Period) error {
 	return nil
 }
 
-// body is what a seal of a month says, made from the book. ErrUnnumbered.
-func body(ctx context.Context, tx *postgres.Tx, month, previous string, size int64) (sealed, error) {
+// body is what a seal of a month with this trial balance says, made from the book. ErrUnnumbered.
+func body(ctx context.Context, tx *postgres.Tx, month, previous string, size int64, accounts []ledger.Turnover) (sealed, error) {
 	p := monthOf(month)
 	from, until := p.Bounds()
 	b := sealed{Format: sealFormat, Month: month, From: from, Until: until, Previous: previous, LogSize: size}
 	if err := b.transfers(ctx, tx); err != nil {
-		return b, err
-	}
-	accounts, err := ledger.Trial(ctx, tx, from, until)
-	if err != nil {
 		return b, err
 	}
 	b.balance(accounts)
@@ -324,7 +325,7 @@ func Check(ctx context.Context, db *postgres.DB) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		previous := ""
+		previous, accounts := "", []ledger.Turnover(nil)
 		for _, s := range slices.Backward(all) {
 			said, raw, err := published(ctx, tx, s)
 			if err != nil {
@@ -333,7 +334,16 @@ func Check(ctx context.Context, db *postgres.DB) ([]string, error) {
 			if sum := sha256.Sum256(raw); sum != s.Digest {
 				return []string{"the seal of " + s.Month + ": its document is gone, or is another than was sealed"}, nil
 			}
-			now, err := body(ctx, tx, s.Month, previous, said.LogSize)
+			from, until := monthOf(s.Month).Bounds()
+			if previous == "" {
+				accounts, err = ledger.Trial(ctx, tx, from, until)
+			} else {
+				accounts, err = ledger.TrialAfter(ctx, tx, accounts, from, until)
+			}
+			if err != nil {
+				return nil, err
+			}
+			now, err := body(ctx, tx, s.Month, previous, said.LogSize, accounts)
 			if errors.Is(err, ErrUnnumbered) {
 				return []string{"the seal of " + s.Month + ": an entry of the month is not in the log"}, nil
 			}

@@ -132,6 +132,32 @@ func TestAMonthWithSomethingOpenIsNotSealed(t *testing.T) {
 	}
 }
 
+// The trial balance of a month that follows a sealed one is made from that, and is the same as one made of the whole book.
+func TestMonthsThatFollowOneAnotherAgreeWithTheWholeBook(t *testing.T) {
+	t.Parallel()
+	s := trade(t)
+	desk := audit.New(s.DB)
+	december(t, s)
+	if _, err := desk.Seal(t.Context(), auditor, "2026-11"); err != nil {
+		t.Fatal(err)
+	}
+	for _, month := range []string{"2026-12", "2027-01"} {
+		must(t, fee(s, month))
+		s.Sequence(t)
+		s.Clock.Advance(31 * 24 * time.Hour)
+		if _, err := desk.Seal(t.Context(), auditor, month); err != nil {
+			t.Fatalf("seal %s: %v", month, err)
+		}
+	}
+	if found, err := audit.Check(t.Context(), s.DB); err != nil || len(found) != 0 {
+		t.Errorf("%q, %v", found, err)
+	}
+	tamper(t, s.DB, `UPDATE move SET amount_li = amount_li + 10 WHERE transfer_id = (SELECT id FROM transfer WHERE ref = '2027-01')`)
+	if found, err := audit.Check(t.Context(), s.DB); err != nil || len(found) != 1 || !strings.Contains(found[0], "2027-01: account platform:fees") {
+		t.Errorf("%q, %v", found, err)
+	}
+}
+
 // Whatever is changed in a sealed month is found, and named.
 func TestAChangeInASealedMonthIsFound(t *testing.T) {
 	t.Parallel()

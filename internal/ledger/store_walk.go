@@ -5,6 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -137,10 +140,35 @@ type turnoverRow struct {
 // Trial is the trial balance of a period: every account that held something at its
 // beginning or moved in it, by name. The openings sum to zero, and so do the closings.
 func Trial(ctx context.Context, tx *postgres.Tx, from, until time.Time) ([]Turnover, error) {
+	return turnovers(ctx, tx, time.Time{}, from, until)
+}
+
+// TrialAfter is the trial balance of the period that follows another until a time, of which it takes
+// the closings: what was booked before is not read again.
+func TrialAfter(ctx context.Context, tx *postgres.Tx, last []Turnover, from, until time.Time) ([]Turnover, error) {
+	moved, err := turnovers(ctx, tx, from, from, until)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[Account]Turnover, len(last)+len(moved))
+	for _, t := range last {
+		if c := t.Closing(); c != 0 {
+			of[t.Account] = Turnover{Account: t.Account, Opening: c}
+		}
+	}
+	for _, t := range moved {
+		t.Opening = of[t.Account].Opening
+		of[t.Account] = t
+	}
+	return slices.SortedFunc(maps.Values(of), func(a, b Turnover) int { return strings.Compare(string(a.Account), string(b.Account)) }), nil
+}
+
+// turnovers reads what was booked since a time.
+func turnovers(ctx context.Context, tx *postgres.Tx, since, from, until time.Time) ([]Turnover, error) {
 	rows, err := postgres.Rows[turnoverRow](ctx, tx, `
 		WITH moved AS (
 			SELECT t.at < ? AS before, m.source, m.target, sum(m.amount_li) AS li
-			FROM transfer t JOIN move m ON m.home = t.home AND m.transfer_id = t.id WHERE t.at < ? GROUP BY 1, 2, 3),
+			FROM transfer t JOIN move m ON m.home = t.home AND m.transfer_id = t.id WHERE t.at >= ? AND t.at < ? GROUP BY 1, 2, 3),
 		sides AS (
 			SELECT target AS account, before, li AS in_li, 0 AS out_li FROM moved
 			UNION ALL SELECT source, before, 0, li FROM moved)
@@ -148,7 +176,7 @@ func Trial(ctx context.Context, tx *postgres.Tx, from, until time.Time) ([]Turno
 			coalesce(sum(in_li) FILTER (WHERE NOT before), 0)::bigint AS in_li, coalesce(sum(out_li) FILTER (WHERE NOT before), 0)::bigint AS out_li
 		FROM sides GROUP BY account
 		HAVING coalesce(sum(in_li - out_li) FILTER (WHERE before), 0) <> 0 OR bool_or(NOT before)
-		ORDER BY account COLLATE "C"`, from, until)
+		ORDER BY account COLLATE "C"`, from, since, until)
 	if err != nil {
 		return nil, fmt.Errorf("balance the book until %s: %w", until.Format(time.RFC3339), err)
 	}

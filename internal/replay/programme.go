@@ -348,7 +348,7 @@ func instalment(ctx context.Context, desk *disbursement.Service, people [3]ident
 		d, err = desk.Approve(ctx, people[1], d.ID, d.Digest, request.Claim{}, nil)
 	}
 	if err == nil && d.State == disbursement.Approved {
-		_, err = desk.Execute(ctx, people[2], d.ID, "虚构流水号", request.Claim{}, nil)
+		_, err = desk.Execute(ctx, people[2], d.ID, fmt.Sprintf("虚构流水号 %s/%d", a.ID, n), request.Claim{}, nil)
 	}
 	return err
 }
