@@ -110,6 +110,10 @@ func (s *Service) ask(ctx context.Context, p Peer, old int64, now verify.Checkpo
 		case err != nil || size < 0:
 			return verify.Cosignature{}, fmt.Errorf("%w: status 409 without a size", errRefused)
 		case size > now.Size:
+			signed, err := s.signed(ctx, size)
+			if err != nil || signed {
+				return verify.Cosignature{}, err // another process of ours asked it meanwhile
+			}
 			return verify.Cosignature{}, fmt.Errorf("%w: %d leaves, ours are %d", errAhead, size, now.Size)
 		case size == old:
 			return verify.Cosignature{}, errSplit
@@ -117,6 +121,16 @@ func (s *Service) ask(ctx context.Context, p Peer, old int64, now verify.Checkpo
 		old = size
 	}
 	return verify.Cosignature{}, fmt.Errorf("%w: it changes what it knows as fast as we ask", errRefused)
+}
+
+// signed reports whether so many leaves are signed by now.
+func (s *Service) signed(ctx context.Context, size int64) (bool, error) {
+	text, err := s.log.Checkpoint(ctx)
+	if err != nil {
+		return false, err
+	}
+	newest, err := s.known.Checkpoint(text)
+	return newest.Size >= size, err
 }
 
 // mostAnswer is how many bytes of an answer are read: a few signature lines.

@@ -301,6 +301,23 @@ func TestAWitnessThatKnowsAnotherSizeIsAskedFromThere(t *testing.T) {
 	b.ask(t, 1)
 }
 
+// Two processes of the shop ask: the second has signed more, and the witness has cosigned that already.
+func TestAWitnessWhoKnowsWhatWasSignedMeanwhileIsNotAhead(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "one.example")
+	b.grow(t, 3)
+	p := b.peers["one.example"]
+	p.answer = func(w http.ResponseWriter) bool {
+		b.grow(t, 2)
+		w.WriteHeader(http.StatusConflict)
+		fmt.Fprintln(w, b.n)
+		return true
+	}
+	b.ask(t, 0)
+	p.answer = nil
+	b.ask(t, 1)
+}
+
 func TestNoCosignatureIsKeptThatDoesNotHold(t *testing.T) {
 	t.Parallel()
 	said := func(status int, body string) func(http.ResponseWriter) bool {
