@@ -153,6 +153,8 @@ type Grant struct {
 	DecidedBy   identity.ID        // who refused or withdrew it
 	DecidedAt   time.Time
 	Note        string // why
+
+	kept int // of the relations: those that are written down
 }
 
 // Sum is SHA-256 over a thing as compact JSON, nothing in it escaped that need not be.
@@ -261,6 +263,15 @@ func (g *Grant) Fits(p programme.Programme) error {
 
 // related reports whether the payee is a related party.
 func (g *Grant) related() bool { return len(g.Relations) > 0 }
+
+// relate adds what the payee has become since the grant was proposed.
+func (g *Grant) relate(now []Relation) {
+	for _, r := range now {
+		if !slices.ContainsFunc(g.Relations, func(o Relation) bool { return o.Kind == r.Kind && o.Note == r.Note }) {
+			g.Relations = append(g.Relations, r)
+		}
+	}
+}
 
 // needed is how many different administrators must approve.
 func (g *Grant) needed() int {

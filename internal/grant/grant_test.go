@@ -445,6 +445,38 @@ func TestARelatedPartyNeedsASecondApproval(t *testing.T) {
 	}
 }
 
+// Who is paid may begin to sell in the shop after the grant was proposed, or after it was promised.
+func TestAPayeeWhoBecomesAnEnterpriseIsARelatedPartyFromThenOn(t *testing.T) {
+	t.Parallel()
+	d, ctx := open(t, 1000, 1000), t.Context()
+	what := terms(d.programme, 100)
+	what.Payee.USCC = shoptest.USCC(7)
+	promised, err := d.approve(t, d.b, d.propose(t, d.a, what))
+	if err != nil || promised.State != grant.Committed {
+		t.Fatalf("%s, %v", promised.State, err)
+	}
+	proposed := d.propose(t, d.a, what)
+	if _, err := d.Enrol(ctx, merchant.Enrolment{Code: "E07", ShortName: "磨坊", USCC: shoptest.USCC(7)}); err != nil {
+		t.Fatal(err)
+	}
+	d.signIn(t)
+	if proposed, err = d.approve(t, d.b, proposed); err != nil || proposed.State != grant.Proposed || len(proposed.Relations) != 1 {
+		t.Errorf("with one approval it is %s with the relations %+v, %v", proposed.State, proposed.Relations, err)
+	}
+	if _, err := d.Grants.Declare(ctx, d.c, proposed.ID, false, "与商店有往来"); err != nil {
+		t.Error(err)
+	}
+	if proposed, err = d.approve(t, d.c, proposed); err != nil || proposed.State != grant.Committed || len(proposed.Relations) != 2 {
+		t.Errorf("with two approvals it is %s with the relations %+v, %v", proposed.State, proposed.Relations, err)
+	}
+	_, err = d.Disbursements.RequestPayment(ctx, d.a, promised.ID, 1, nil)
+	wants(t, "promised with one approval", err, grant.ErrRelated)
+	if promised, err = d.approve(t, d.c, promised); err != nil || len(promised.Relations) != 1 {
+		t.Errorf("%+v, %v", promised.Relations, err)
+	}
+	d.ask(t, d.a, promised, 1)
+}
+
 func TestOnlyAdministratorsInPersonSign(t *testing.T) {
 	t.Parallel()
 	d, ctx := open(t, 1000, 1000), t.Context()

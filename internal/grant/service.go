@@ -92,6 +92,9 @@ func (s *Service) Approve(ctx context.Context, caller identity.Caller, gid ID, d
 		if err := g.approve(s.cfg, signer, digest, tx.Now); err != nil {
 			return g, err
 		}
+		if err := insertRelations(ctx, tx, g); err != nil {
+			return g, err
+		}
 		if err := insertApproval(ctx, tx, g, g.Approvals[len(g.Approvals)-1]); err != nil {
 			return g, err
 		}
@@ -200,7 +203,7 @@ func (s *Service) Declare(ctx context.Context, caller identity.Caller, gid ID, o
 			return ErrState.With("it is %s", g.State)
 		}
 		g.Relations = append(g.Relations, Relation{Kind: "declared", Note: strings.TrimSpace(why), Own: own, DeclaredBy: signer.ID, At: tx.Now})
-		return insertRelations(ctx, tx, g.ID, g.Relations, len(g.Relations)-1)
+		return insertRelations(ctx, tx, *g)
 	})
 }
 
@@ -225,7 +228,8 @@ func (s *Service) act(ctx context.Context, caller identity.Caller, gid ID, opera
 func Read(ctx context.Context, tx *postgres.Tx, gid ID) (Grant, error) { return byID(ctx, tx, gid) }
 
 // Lock reads a grant and its programme and keeps others from acting on both until the end of tx:
-// the programme first. ErrUnknown.
+// the programme first. Its relations are those of now: who sells in this shop since it was proposed is a
+// related party, too. ErrUnknown.
 func Lock(ctx context.Context, tx *postgres.Tx, gid ID) (Grant, programme.Programme, error) {
 	g, err := byID(ctx, tx, gid)
 	if err != nil {
@@ -238,7 +242,11 @@ func Lock(ctx context.Context, tx *postgres.Tx, gid ID) (Grant, programme.Progra
 	if err := lock(ctx, tx, gid); err != nil {
 		return g, p, err
 	}
-	g, err = byID(ctx, tx, gid)
+	if g, err = byID(ctx, tx, gid); err != nil {
+		return g, p, err
+	}
+	now, err := found(ctx, tx, g.Payee)
+	g.relate(now)
 	return g, p, err
 }
 

@@ -125,19 +125,19 @@ func insert(ctx context.Context, tx *postgres.Tx, g Grant) error {
 	if err != nil {
 		return fmt.Errorf("propose a grant: %w", err)
 	}
-	return insertRelations(ctx, tx, g.ID, g.Relations, 0)
+	return insertRelations(ctx, tx, g)
 }
 
-// insertRelations writes relations down from the given one on.
-func insertRelations(ctx context.Context, tx *postgres.Tx, gid ID, all []Relation, from int) error {
-	for i, r := range all[from:] {
-		made := relationRow{GrantID: gid.UUID(), N: from + i + 1, Kind: r.Kind, Note: r.Note, Own: r.Own, At: tx.Now}
+// insertRelations writes down the relations that are not yet.
+func insertRelations(ctx context.Context, tx *postgres.Tx, g Grant) error {
+	for i, r := range g.Relations[g.kept:] {
+		made := relationRow{GrantID: g.ID.UUID(), N: g.kept + i + 1, Kind: r.Kind, Note: r.Note, Own: r.Own, At: tx.Now}
 		if !r.DeclaredBy.IsZero() {
 			by := r.DeclaredBy.UUID()
 			made.DeclaredBy = &by
 		}
 		if err := postgres.On[relationRow](tx).Create(ctx, made); err != nil {
-			return fmt.Errorf("write down who is related to grant %s: %w", gid, err)
+			return fmt.Errorf("write down who is related to grant %s: %w", g.ID, err)
 		}
 	}
 	return nil
@@ -290,7 +290,8 @@ func whole(ctx context.Context, tx *postgres.Tx, rows []row) ([]Grant, error) {
 	for _, r := range relations {
 		made := Relation{Kind: r.Kind, Note: r.Note, Own: r.Own, At: r.At.UTC()}
 		made.DeclaredBy = id.FromNull[identity.Account](r.DeclaredBy)
-		at[r.GrantID].Relations = append(at[r.GrantID].Relations, made)
+		g := at[r.GrantID]
+		g.Relations, g.kept = append(g.Relations, made), g.kept+1
 	}
 	return all, nil
 }
