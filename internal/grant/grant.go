@@ -137,7 +137,7 @@ type Grant struct {
 	Programme   programme.ID
 	Amount      money.Fen
 	Payee       Payee
-	Kind        string // of the programme when it was proposed
+	Kind        string // of the programme when it was proposed; "" of a grant of before kinds were bound
 	Purpose     string // likewise
 	Instalments []Instalment
 	Attachments []file.Digest
@@ -188,6 +188,10 @@ func (g *Grant) digest() ([32]byte, error) {
 	for i, p := range g.Instalments {
 		parts[i] = part(p)
 	}
+	form := "shiyi.grant/v2"
+	if g.Kind == "" {
+		form = "shiyi.grant/v1"
+	}
 	return Sum(struct {
 		Form        string    `json:"form"`
 		Grant       string    `json:"grant_id"`
@@ -196,11 +200,11 @@ func (g *Grant) digest() ([32]byte, error) {
 		Name        string    `json:"payee_name"`
 		USCC        string    `json:"payee_uscc"`
 		Account     string    `json:"payee_account"`
-		Kind        string    `json:"kind"`
+		Kind        string    `json:"kind,omitempty"`
 		Purpose     string    `json:"purpose"`
 		Instalments []part    `json:"instalments"`
 		Attachments []string  `json:"attachments"`
-	}{"shiyi.grant/v1", g.ID.String(), g.Programme.String(), g.Amount, g.Payee.Name, g.Payee.USCC, g.Payee.Account, g.Kind, g.Purpose, parts, Hashes(g.Attachments)})
+	}{form, g.ID.String(), g.Programme.String(), g.Amount, g.Payee.Name, g.Payee.USCC, g.Payee.Account, g.Kind, g.Purpose, parts, Hashes(g.Attachments)})
 }
 
 // Altered reports whether a grant is not what was proposed and approved any more.
@@ -255,7 +259,7 @@ func (t Terms) check(p programme.Programme) error {
 
 // Fits is ErrPurpose if the programme is for something else by now.
 func (g *Grant) Fits(p programme.Programme) error {
-	if p.Kind != g.Kind || p.Purpose != g.Purpose {
+	if g.Kind != "" && p.Kind != g.Kind || p.Purpose != g.Purpose {
 		return ErrPurpose
 	}
 	return nil

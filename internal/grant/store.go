@@ -25,7 +25,7 @@ type row struct {
 	PayeeName    string
 	PayeeUSCC    string `gorm:"column:payee_uscc"`
 	PayeeAccount string
-	Kind         string
+	Kind         *string
 	Purpose      string
 	Digest       []byte
 	State        string
@@ -45,10 +45,13 @@ func (row) TableName() string { return "fund_grant" }
 func (r row) grant() Grant {
 	g := Grant{
 		ID: id.From[Grant](r.ID), Programme: id.From[programme.Programme](r.ProgrammeID), Amount: money.Fen(r.AmountFen),
-		Payee: Payee{r.PayeeName, r.PayeeUSCC, r.PayeeAccount}, Kind: r.Kind, Purpose: r.Purpose, State: State(r.State), ProposedBy: id.From[identity.Account](r.ProposedBy),
+		Payee: Payee{r.PayeeName, r.PayeeUSCC, r.PayeeAccount}, Purpose: r.Purpose, State: State(r.State), ProposedBy: id.From[identity.Account](r.ProposedBy),
 		ProposedAt: r.ProposedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(), Note: r.Note,
 	}
 	copy(g.Digest[:], r.Digest)
+	if r.Kind != nil {
+		g.Kind = *r.Kind
+	}
 	g.CommittedAt = postgres.OrZero(r.CommittedAt)
 	g.Period = id.FromNull[objection.Period](r.PeriodID)
 	g.DecidedBy = id.FromNull[identity.Account](r.DecidedBy)
@@ -109,7 +112,7 @@ func (relationRow) TableName() string { return "grant_relation" }
 func insert(ctx context.Context, tx *postgres.Tx, g Grant) error {
 	err := postgres.On[row](tx).Create(ctx, row{
 		ID: g.ID.UUID(), ProgrammeID: g.Programme.UUID(), AmountFen: int64(g.Amount), PayeeName: g.Payee.Name, PayeeUSCC: g.Payee.USCC,
-		PayeeAccount: g.Payee.Account, Kind: g.Kind, Purpose: g.Purpose, Digest: g.Digest[:], State: string(g.State), ProposedBy: g.ProposedBy.UUID(),
+		PayeeAccount: g.Payee.Account, Kind: &g.Kind, Purpose: g.Purpose, Digest: g.Digest[:], State: string(g.State), ProposedBy: g.ProposedBy.UUID(),
 		ProposedAt: g.ProposedAt, ExpiresAt: g.ExpiresAt,
 	})
 	for i, p := range g.Instalments {

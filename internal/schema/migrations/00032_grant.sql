@@ -135,23 +135,11 @@ CREATE TABLE other_money_share (
 );
 CREATE INDEX other_money_share_by_money ON other_money_share (other_money_id);
 COMMENT ON TABLE other_money_share IS 'home: fund. The programmes that one amount of other money is for: several share it undivided.';
-CREATE TABLE other_money_withdrawal (
-  other_money_id uuid        NOT NULL,
-  reason         text        NOT NULL,
-  withdrawn_by   uuid        NOT NULL,
-  withdrawn_at   timestamptz NOT NULL,
-  CONSTRAINT other_money_withdrawal_pkey PRIMARY KEY (other_money_id),
-  CONSTRAINT other_money_withdrawal_money_fkey FOREIGN KEY (other_money_id) REFERENCES other_money (id),
-  CONSTRAINT other_money_withdrawal_reason CHECK (length(reason) BETWEEN 2 AND 500)
-);
-COMMENT ON TABLE other_money_withdrawal IS 'home: fund. What was told of other money and is not so: it is shown as withdrawn, and in no sum.';
 CREATE TRIGGER programme_milestone_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON programme_milestone FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER other_money_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON other_money FOR EACH STATEMENT EXECUTE FUNCTION append_only();
-CREATE TRIGGER other_money_withdrawal_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON other_money_withdrawal FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER other_money_share_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON other_money_share FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 ALTER TABLE programme_milestone ENABLE ALWAYS TRIGGER programme_milestone_append_only;
 ALTER TABLE other_money ENABLE ALWAYS TRIGGER other_money_append_only;
-ALTER TABLE other_money_withdrawal ENABLE ALWAYS TRIGGER other_money_withdrawal_append_only;
 ALTER TABLE other_money_share ENABLE ALWAYS TRIGGER other_money_share_append_only;
 
 CREATE TABLE programme_change (
@@ -226,7 +214,7 @@ ALTER TABLE programme_application ENABLE ALWAYS TRIGGER programme_application_st
 COMMENT ON TABLE programme_application IS 'home: fund. What a school asks the fund for: filed, assessed by another, published, and accepted as a programme or declined.';
 ALTER TABLE programme ADD CONSTRAINT programme_application_fkey FOREIGN KEY (application_id) REFERENCES programme_application (id);
 
-GRANT SELECT, INSERT ON programme, programme_milestone, other_money, other_money_share, other_money_withdrawal, programme_change, programme_application TO shiyi_app;
+GRANT SELECT, INSERT ON programme, programme_milestone, other_money, other_money_share, programme_change, programme_application TO shiyi_app;
 GRANT UPDATE (kind, purpose) ON programme TO shiyi_app;
 GRANT UPDATE (state, period_id, approved_by, approved_at, decided_by, decided_at) ON programme_change TO shiyi_app;
 GRANT UPDATE (state, score, opinion, assessed_by, assessed_at, period_id, decided_by, decided_at, reason, programme_id) ON programme_application TO shiyi_app;
@@ -238,7 +226,6 @@ CREATE TABLE fund_grant (
   payee_name    text        NOT NULL,
   payee_uscc    text        NOT NULL,
   payee_account text        NOT NULL,
-  kind          text        COLLATE "C" NOT NULL,
   purpose       text        NOT NULL,
   digest        bytea       NOT NULL,
   state         text        NOT NULL,
@@ -253,7 +240,6 @@ CREATE TABLE fund_grant (
   CONSTRAINT fund_grant_pkey PRIMARY KEY (id),
   CONSTRAINT fund_grant_proposer_key UNIQUE (id, proposed_by),
   CONSTRAINT fund_grant_programme_fkey FOREIGN KEY (programme_id) REFERENCES programme (id),
-  CONSTRAINT fund_grant_kind_fkey FOREIGN KEY (kind) REFERENCES programme_kind (code),
   CONSTRAINT fund_grant_period_fkey FOREIGN KEY (period_id) REFERENCES objection_period (id),
   CONSTRAINT fund_grant_amount CHECK (amount_fen > 0),
   CONSTRAINT fund_grant_texts CHECK (length(payee_name) BETWEEN 2 AND 120 AND length(payee_uscc) IN (0, 18) AND length(payee_account) BETWEEN 4 AND 64 AND length(purpose) BETWEEN 2 AND 1000),
@@ -360,8 +346,6 @@ CREATE TABLE disbursement (
 );
 CREATE INDEX disbursement_by_grant ON disbursement (grant_id);
 CREATE UNIQUE INDEX disbursement_one_for_an_instalment ON disbursement (grant_id, instalment) WHERE state IN ('requested', 'approved', 'done');
-CREATE UNIQUE INDEX disbursement_pays_once ON disbursement (bank_reference) WHERE kind = 'payment' AND state = 'done';
-CREATE UNIQUE INDEX disbursement_comes_back_once ON disbursement (grant_id, bank_reference) WHERE kind = 'return' AND state IN ('requested', 'done');
 CREATE TRIGGER disbursement_state_begins BEFORE INSERT ON disbursement FOR EACH ROW WHEN (NEW.state <> 'requested') EXECUTE FUNCTION state_begins();
 CREATE TRIGGER disbursement_state_moves BEFORE UPDATE OF state ON disbursement FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
   EXECUTE FUNCTION state_moves('approved>done', 'approved>refused', 'approved>withdrawn', 'requested>approved', 'requested>done', 'requested>refused', 'requested>withdrawn');

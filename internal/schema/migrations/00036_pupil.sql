@@ -10,7 +10,6 @@ CREATE TABLE pupil (
   recorded_at  timestamptz NOT NULL,
   erased_at    timestamptz,
   CONSTRAINT pupil_pkey PRIMARY KEY (id),
-  CONSTRAINT pupil_programme_fkey FOREIGN KEY (programme_id) REFERENCES programme (id),
   CONSTRAINT pupil_region_fkey FOREIGN KEY (region_code) REFERENCES region (code),
   CONSTRAINT pupil_stage_known CHECK (stage IN ('preschool', 'primary', 'junior', 'senior', 'higher'))
 );
