@@ -100,7 +100,7 @@ func (s *Service) File(ctx context.Context, pid PeriodID, body string) (Objectio
 		if err != nil {
 			return Objection{}, err
 		}
-		if !p.Running(tx.Now) {
+		if !p.Running(s.db.Now()) { // not tx.Now: while it waited for the lock the time may have ended, and what was published gone on
 			return Objection{}, ErrOver
 		}
 		o := Objection{ID: id.New[Objection](tx.Now), Period: pid, Body: body, FiledAt: tx.Now, State: Open}
