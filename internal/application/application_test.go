@@ -11,6 +11,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/application"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/objection"
@@ -372,6 +373,42 @@ func TestWhatWasDecidedInOrderIsNotCalledAltered(t *testing.T) {
 	told, err2 := application.Check(ctx, s.DB)
 	if faults := slices.Concat(periods, told); err != nil || err2 != nil || len(faults) != 0 {
 		t.Errorf("%q, %v, %v", faults, err, err2)
+	}
+}
+
+// Anybody sees how objections to one thing were answered: not what they say, nor those to another.
+func TestObjectionsAreListedOfWhatTheyAreTo(t *testing.T) {
+	t.Parallel()
+	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
+	made, change := enacted(t, s)
+	a, b := s.Administrator(t, "ann"), s.Administrator(t, "bob")
+	next, err := s.Programmes.ProposeChange(ctx, a, made.Programme, made.Plan.Kind, "改购电脑", "课桌已由他方捐赠")
+	if err == nil {
+		next, err = s.Programmes.ApproveChange(ctx, b, next.ID)
+	}
+	var last objection.Objection
+	for range 3 {
+		if err == nil {
+			last, err = s.Objections.File(ctx, next.Period, "张三家有两名学生")
+		}
+		s.Clock.Advance(time.Second)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Objections.Filed(ctx, next.Period, page.Request{Limit: 2})
+	if err != nil || len(got.Data) != 2 || got.Data[0].ID != last.ID || got.Data[0].Body != "" || got.Next == "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if rest, err := s.Objections.Filed(ctx, next.Period, page.Request{Limit: 2, Cursor: got.Next}); err != nil || len(rest.Data) != 1 || rest.Next != "" {
+		t.Errorf("%+v, %v", rest, err)
+	}
+	if none, err := s.Objections.Filed(ctx, change.Period, page.Request{Cursor: got.Next}); err != nil || len(none.Data) != 0 {
+		t.Errorf("of another: %+v, %v", none, err)
+	}
+	for _, pid := range []objection.PeriodID{{}, id.New[objection.Period](s.DB.Now())} {
+		_, err := s.Objections.Filed(ctx, pid, page.Request{})
+		wants(t, "of nothing", err, objection.ErrNoPeriod)
 	}
 }
 
