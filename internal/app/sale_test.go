@@ -119,3 +119,28 @@ func TestVerifyNamesATransferThatWasTamperedWith(t *testing.T) {
 		t.Errorf("a forged transfer: %v\n%s", err, out.String())
 	}
 }
+
+// Who spoils what a check reads does not keep the faults from being told that others find.
+func TestWhatCannotBeReadHidesNoOtherFault(t *testing.T) {
+	t.Parallel()
+	a := sealedBook(t)
+	super := pgtest.Tamper(t, a.DB())
+	for _, statement := range []string{
+		`ALTER TABLE account_rollup DISABLE TRIGGER ALL`,
+		`UPDATE account_rollup SET in_li = in_li + 10 WHERE account = 'fund:education:pending'`,
+		`INSERT INTO objection_period SELECT gen_random_uuid(), 'grant', gen_random_uuid(), id, title_zh, title_en, '5', at, at + interval '1 day' FROM publication LIMIT 1`,
+		`INSERT INTO programme_application (id, region, kind, title, amount_fen, content, state, filed_by, filed_at)
+		 VALUES (gen_random_uuid(), '152527', 'FACILITY', '图书角', 1, '5', 'filed', gen_random_uuid(), now())`,
+	} {
+		if _, err := super.ExecContext(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	var out strings.Builder
+	err := a.Verify(t.Context(), &out)
+	for _, want := range []string{"fund:education:pending", "read who has a part in ", "read application "} {
+		if !errors.Is(err, app.ErrDiffers) || !strings.Contains(out.String(), want) {
+			t.Errorf("%v, want %q:\n%s", err, want, out.String())
+		}
+	}
+}

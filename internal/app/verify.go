@@ -58,10 +58,6 @@ func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) er
 	if err != nil {
 		return err
 	}
-	documents, err := publication.Check(ctx, a.db)
-	if err != nil {
-		return err
-	}
 	st, err := a.services.Fund.Statement(ctx)
 	if err != nil {
 		return err
@@ -70,7 +66,7 @@ func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) er
 		fmt.Fprintln(out, "log    no checkpoint has been signed yet: start the shop once")
 		logErr = nil
 	}
-	faults := slices.Concat(book.Differences, documents)
+	faults := slices.Concat(book.Differences, a.found(ctx, publication.Check))
 	if logErr != nil {
 		faults = append(faults, strings.Split(logErr.Error(), "\n")...)
 	}
@@ -79,18 +75,10 @@ func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) er
 		faults = append(faults, queueErr.Error())
 	}
 	faults = append(faults, traced.Differences...)
-	changed, err := desk.Check(ctx, a.db)
-	if err != nil {
-		return err
-	}
-	faults = append(faults, changed...)
 	// What was published, and what is told of it: the faults of the later follow from those of the earlier.
-	for _, check := range []func(context.Context, *postgres.DB) ([]string, error){objection.Check, application.Check, disbursement.Check} {
-		found, err := check(ctx, a.db)
-		if err != nil {
-			return err
-		}
-		faults = append(faults, found...)
+	faults = append(faults, a.found(ctx, desk.Check, objection.Check, application.Check, disbursement.Check)...)
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 
 	fmt.Fprintf(out, "book   %d transfers, %d moves\n", book.Transfers, book.Moves)
@@ -107,6 +95,19 @@ func (a *App) Verify(ctx context.Context, out io.Writer, watches ...Progress) er
 	}
 	fmt.Fprintln(out, "all agrees: every balance with its moves, every leaf with its transfer, the tree with its leaves, one tenth of every sale, the place of each li, every grant with its money")
 	return nil
+}
+
+// found are the faults that checks find, one after the other. What one cannot read is a fault itself: it would
+// else keep the others from being told.
+func (a *App) found(ctx context.Context, checks ...func(context.Context, *postgres.DB) ([]string, error)) (faults []string) {
+	for _, check := range checks {
+		some, err := check(ctx, a.db)
+		if err != nil {
+			some = append(some, err.Error())
+		}
+		faults = append(faults, some...)
+	}
+	return faults
 }
 
 // against holds the fund's statement against one tenth, and against the public

@@ -11,6 +11,7 @@ import (
 
 	"github.com/shiyi-market/shiyi/internal/application"
 	"github.com/shiyi-market/shiyi/internal/file"
+	"github.com/shiyi-market/shiyi/internal/id"
 	"github.com/shiyi-market/shiyi/internal/identity"
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/objection"
@@ -159,11 +160,10 @@ func TestOtherMoneyThatIsNotSoIsWithdrawnAndShownAsThat(t *testing.T) {
 	}
 }
 
-// What is told of programmes is what the fund's money is given for: who changes it behind the
-// shop's back is found by what was published.
-func TestAlteredProgrammesAreFound(t *testing.T) {
-	t.Parallel()
-	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
+// enacted is an application that was accepted, and a change of its programme that came into force.
+func enacted(t *testing.T, s *shoptest.Shop) (application.Application, programme.Change) {
+	t.Helper()
+	ctx := t.Context()
 	a, b, c := s.Administrator(t, "ann"), s.Administrator(t, "bob"), s.Administrator(t, "cai")
 	plan := shoptest.Plan("图书角（虚构示例）")
 	made, err := s.Applications.File(ctx, a, application.Asking{Plan: plan, Amount: 900})
@@ -191,6 +191,16 @@ func TestAlteredProgrammesAreFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return made, change
+}
+
+// What is told of programmes is what the fund's money is given for: who changes it behind the
+// shop's back is found by what was published.
+func TestAlteredProgrammesAreFound(t *testing.T) {
+	t.Parallel()
+	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
+	made, change := enacted(t, s)
+	plan := made.Plan
 	found := func(what string, want ...string) {
 		t.Helper()
 		periods, err := objection.Check(ctx, s.DB)
@@ -239,6 +249,209 @@ func TestAlteredProgrammesAreFound(t *testing.T) {
 		}
 	}
 	found("all is as it was")
+}
+
+// Who may do anything to the database takes away what he would be found by: what was published is missed.
+func TestProgrammesWithoutWhatWasPublishedAreFound(t *testing.T) {
+	t.Parallel()
+	const budget = `UPDATE programme_application SET amount_fen = 901; UPDATE programme SET budget_fen = 901; `
+	const forged = `convert_to(replace(convert_from(body, 'UTF8'), '"amount_fen": 900', '"amount_fen": 901'), 'UTF8')`
+	for name, tt := range map[string]struct{ do, want string }{
+		"the application is of no time for objections": {budget + `UPDATE programme_application SET period_id = NULL`, "it is not what was published"},
+		"another notice stands in its place": {budget + `INSERT INTO publication SELECT gen_random_uuid(), kind, title_zh, title_en, media_type, ` + forged + `, sha256(` + forged + `), at
+			FROM publication WHERE id = (SELECT document_id FROM objection_period WHERE subject = 'application');
+			UPDATE objection_period SET document_id = (SELECT id FROM publication WHERE convert_from(body, 'UTF8') LIKE '%901%') WHERE subject = 'application'`, "is the notice of no time for objections"},
+		"the application and its programme are gone": {`DELETE FROM programme_milestone; DELETE FROM programme_application; DELETE FROM programme`, "application {application}: it was published, and is not told of"},
+		"its time for objections is gone, too":       {`DELETE FROM programme_application; DELETE FROM objection_period`, "is the notice of no time for objections"},
+		"a change is gone":                           {`UPDATE programme SET purpose = (SELECT old_purpose FROM programme_change); DELETE FROM programme_change`, "change {change}: it was published, and is not told of"},
+		"an application was accepted too early":      {`UPDATE programme_application SET decided_at = assessed_at`, "application {application}: it was accepted while somebody objected, or could"},
+		"a change came into force too early":         {`UPDATE programme_change SET decided_at = approved_at`, "the change {change} came into force while somebody objected, or could"},
+		"an objection was upheld": {`INSERT INTO objection SELECT gen_random_uuid(), id, '不实', opened_at, 'upheld', gen_random_uuid(), opened_at, '属实'
+			FROM objection_period WHERE subject = 'application'`, "application {application}: it was accepted while somebody objected, or could"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
+			made, change := enacted(t, s)
+			check := func() []string {
+				t.Helper()
+				periods, err := objection.Check(ctx, s.DB)
+				told, err2 := application.Check(ctx, s.DB)
+				if err := errors.Join(err, err2); err != nil {
+					t.Error(err)
+				}
+				return slices.Concat(periods, told)
+			}
+			if faults := check(); len(faults) != 0 {
+				t.Errorf("nothing was altered: %q", faults)
+			}
+			super := pgtest.Tamper(t, s.DB)
+			if _, err := super.ExecContext(ctx, `DO $$ DECLARE r record; BEGIN
+				FOR r IN SELECT c.conname, c.conrelid::regclass AS t FROM pg_constraint c WHERE c.contype = 'c' AND c.conrelid = ANY ('{programme,programme_application,programme_change,objection}'::regclass[]) LOOP
+					EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', r.t, r.conname);
+				END LOOP;
+				FOR r IN SELECT unnest('{programme,programme_milestone,programme_application,programme_change,objection_period,objection,publication}'::regclass[]) AS t LOOP
+					EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', r.t);
+				END LOOP; END $$; `+tt.do); err != nil {
+				t.Fatal(err)
+			}
+			want := strings.NewReplacer("{application}", made.ID.String(), "{change}", change.ID.String()).Replace(tt.want)
+			if faults := check(); !slices.ContainsFunc(faults, func(f string) bool { return strings.Contains(f, want) }) {
+				t.Errorf("%q, want %q", faults, want)
+			}
+		})
+	}
+}
+
+// What the shop may honestly be like differs from nothing that was published, whatever texts and days it has.
+func TestWhatWasDecidedInOrderIsNotCalledAltered(t *testing.T) {
+	t.Parallel()
+	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
+	a, b, c := s.Administrator(t, "ann"), s.Administrator(t, "bob"), s.Administrator(t, "cai")
+	plan := shoptest.Plan(" 图书角 <b>&\u2028\u00a0😀（虚构示例） ")
+	plan.Milestones = []programme.Milestone{{Title: " 一期 <&>", Due: "0000-01-01"}, {Title: "二期"}, {Title: "三期", Due: "9999-12-31"}}
+	published := func() application.Application {
+		t.Helper()
+		made, err := s.Applications.File(ctx, a, application.Asking{Plan: plan, Amount: money.Max})
+		if err == nil {
+			_, err = s.Applications.Assess(ctx, b, made.ID, 0, "需求真实 <&>\u2028")
+		}
+		if err == nil {
+			made, err = s.Applications.Publish(ctx, b, made.ID)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Clock.Advance(time.Second + 987654321*time.Nanosecond)
+		return made
+	}
+	accepted, declined, withdrawn, upheld := published(), published(), published(), published()
+	bare, err := s.Programmes.Record(ctx, a, plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Applications.Decline(ctx, c, declined.ID, "预算已用完")
+	_, err2 := s.Applications.Decline(ctx, a, withdrawn.ID, "不再需要")
+	o, err3 := s.Objections.File(ctx, upheld.Period, "内容不实")
+	if err := errors.Join(err, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Objections.Answer(ctx, c, o.ID, true, "属实"); err != nil {
+		t.Fatal(err)
+	}
+	s.Clock.Advance(shoptest.Rules.Period)
+	if accepted, err = s.Applications.Accept(ctx, c, accepted.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, purpose := range []string{"改购课桌 <&>", " 改购电脑 ", plan.Purpose} {
+		for _, pid := range []programme.ID{accepted.Programme, bare.ID} {
+			change, err := s.Programmes.ProposeChange(ctx, a, pid, plan.Kind, purpose, "图书已由他方捐赠")
+			if err == nil {
+				change, err = s.Programmes.ApproveChange(ctx, b, change.ID)
+			}
+			s.Clock.Advance(shoptest.Rules.Period)
+			if err == nil {
+				_, err = s.Programmes.EnactChange(ctx, c, change.ID)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	change, err := s.Programmes.ProposeChange(ctx, a, bare.ID, plan.Kind, "盖楼", "图书已由他方捐赠")
+	if err == nil {
+		change, err = s.Programmes.ApproveChange(ctx, b, change.ID)
+	}
+	if err == nil {
+		_, err = s.Programmes.DeclineChange(ctx, c, change.ID, "不同意")
+	}
+	published()
+	if err != nil {
+		t.Fatal(err)
+	}
+	periods, err := objection.Check(ctx, s.DB)
+	told, err2 := application.Check(ctx, s.DB)
+	if faults := slices.Concat(periods, told); err != nil || err2 != nil || len(faults) != 0 {
+		t.Errorf("%q, %v, %v", faults, err, err2)
+	}
+}
+
+// Anybody sees how objections to one thing were answered: not what they say, nor those to another.
+func TestObjectionsAreListedOfWhatTheyAreTo(t *testing.T) {
+	t.Parallel()
+	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
+	made, change := enacted(t, s)
+	a, b := s.Administrator(t, "ann"), s.Administrator(t, "bob")
+	next, err := s.Programmes.ProposeChange(ctx, a, made.Programme, made.Plan.Kind, "改购电脑", "课桌已由他方捐赠")
+	if err == nil {
+		next, err = s.Programmes.ApproveChange(ctx, b, next.ID)
+	}
+	var last objection.Objection
+	for range 3 {
+		if err == nil {
+			last, err = s.Objections.File(ctx, next.Period, "张三家有两名学生")
+		}
+		s.Clock.Advance(time.Second)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Objections.Filed(ctx, next.Period, page.Request{Limit: 2})
+	if err != nil || len(got.Data) != 2 || got.Data[0].ID != last.ID || got.Data[0].Body != "" || got.Next == "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if rest, err := s.Objections.Filed(ctx, next.Period, page.Request{Limit: 2, Cursor: got.Next}); err != nil || len(rest.Data) != 1 || rest.Next != "" {
+		t.Errorf("%+v, %v", rest, err)
+	}
+	if none, err := s.Objections.Filed(ctx, change.Period, page.Request{Cursor: got.Next}); err != nil || len(none.Data) != 0 {
+		t.Errorf("of another: %+v, %v", none, err)
+	}
+	for _, pid := range []objection.PeriodID{{}, id.New[objection.Period](s.DB.Now())} {
+		_, err := s.Objections.Filed(ctx, pid, page.Request{})
+		wants(t, "of nothing", err, objection.ErrNoPeriod)
+	}
+}
+
+// Who waits for the time for objections while it ends has come too late: what was published goes on the
+// moment after, and nobody looks at objections any more.
+func TestAnObjectionThatWaitedUntilTheTimeWasOverIsTooLate(t *testing.T) {
+	t.Parallel()
+	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
+	a, b := s.Administrator(t, "ann"), s.Administrator(t, "bob")
+	made, err := s.Applications.File(ctx, a, application.Asking{Plan: shoptest.Plan("图书角（虚构示例）"), Amount: 900})
+	if err == nil {
+		_, err = s.Applications.Assess(ctx, b, made.ID, 80, "需求真实")
+	}
+	if err == nil {
+		made, err = s.Applications.Publish(ctx, b, made.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Clock.Advance(shoptest.Rules.Period - time.Second)
+	super := pgtest.Super(t, s.DB)
+	held, err := super.BeginTx(ctx, nil)
+	if err == nil {
+		_, err = held.ExecContext(ctx, `SELECT FROM objection_period FOR UPDATE`)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := make(chan error)
+	go func() {
+		_, err := s.Objections.File(ctx, made.Period, "内容不实")
+		late <- err
+	}()
+	for waits := 0; waits == 0; {
+		if err := super.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Clock.Advance(time.Second)
+	if err := held.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, "an objection that waited", <-late, objection.ErrOver)
 }
 
 func TestAnObjectionThatIsUpheldDeclinesAnApplication(t *testing.T) {

@@ -34,9 +34,11 @@ func december(t *testing.T, s *shoptest.Shop) {
 
 func fee(s *shoptest.Shop, ref string) error {
 	ctx := context.Background()
-	return postgres.Do(ctx, s.DB, func(tx *postgres.Tx) error {
-		return ledger.Book(ctx, tx, []ledger.Transfer{{Home: ledger.FundHome, Kind: "provider_fee", Ref: ref, Public: true, Moves: []ledger.Move{{What: "fee", From: "platform:fees", To: "world:stripe", Amount: 60}}}})
-	})
+	return postgres.Do(ctx, s.DB, func(tx *postgres.Tx) error { return ledger.Book(ctx, tx, charged(ref)) })
+}
+
+func charged(ref string) []ledger.Transfer {
+	return []ledger.Transfer{{Home: ledger.FundHome, Kind: "provider_fee", Ref: ref, Public: true, Moves: []ledger.Move{{What: "fee", From: "platform:fees", To: "world:stripe", Amount: 60}}}}
 }
 
 func TestAMonthIsSealedOnceAndNothingIsBookedInItAnyMore(t *testing.T) {
@@ -109,6 +111,60 @@ func TestAMonthIsSealedOnceAndNothingIsBookedInItAnyMore(t *testing.T) {
 	}
 	if said.Levy["tenth_li"] != said.Levy["book_tenth_li"] || said.Levy["tenth_li"] != said.Levy["goods_fen"]-said.Levy["refunded_fen"] || said.Levy["orders"] == 0 {
 		t.Errorf("%v", said.Levy)
+	}
+}
+
+// A seal is drafted before nobody can book any more: what happens until then is in it, or forbids it.
+func TestASealKnowsWhatHappenedSinceItWasDrafted(t *testing.T) {
+	t.Parallel()
+	s := trade(t)
+	desk, ctx := audit.New(s.DB), t.Context()
+	december(t, s)
+	super := pgtest.Super(t, s.DB)
+	// meanwhile seals November while somebody books, who ends when the draft is made and something has been done.
+	meanwhile := func(ref string, at time.Time, something func()) error {
+		t.Helper()
+		s.Clock.Set(at)
+		begun, end, sealed, booked := make(chan bool), make(chan bool), make(chan error), make(chan error)
+		go func() {
+			booked <- postgres.Do(ctx, s.DB, func(tx *postgres.Tx) error {
+				defer func() { <-end }()
+				defer close(begun)
+				return ledger.Book(ctx, tx, charged(ref))
+			})
+		}()
+		<-begun
+		december(t, s)
+		go func() {
+			_, err := desk.Seal(ctx, auditor, "2026-11")
+			sealed <- err
+		}()
+		for waits := 0; waits == 0; {
+			must(t, super.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waits))
+		}
+		something()
+		close(end)
+		must(t, <-booked)
+		return <-sealed
+	}
+	broken := func(state string) {
+		t.Helper()
+		_, err := super.ExecContext(ctx, `INSERT INTO recon_break (id, day, kind, object, expected_li, found_li, state, found_at) VALUES ('01a2068f-8a00-7000-8d74-c920436c7176', '2026-11-30', 'refund_unknown', 'refund:re_1', 0, 1, 'open', now())
+			ON CONFLICT (id) DO UPDATE SET state = '`+state+`', resolution = 'x', resolved_at = now()`)
+		must(t, err)
+	}
+	after, before := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	if err := meanwhile("1", after, func() { broken("open") }); !errors.Is(err, audit.ErrUnreconciled) {
+		t.Errorf("a break was found: %v", err)
+	}
+	broken("resolved")
+	if err := meanwhile("2", before, func() {}); !errors.Is(err, audit.ErrUnnumbered) {
+		t.Errorf("something was booked in the month: %v", err)
+	}
+	s.Sequence(t)
+	must(t, meanwhile("3", after, func() {}))
+	if found, err := audit.Check(ctx, s.DB); err != nil || len(found) != 0 {
+		t.Errorf("%q, %v", found, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,6 +27,10 @@ func Check(ctx context.Context, db *postgres.DB) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		gone, err := objection.Opened(ctx, tx, objection.Grant)
+		if err != nil {
+			return nil, err
+		}
 		for p := (page.Request{Limit: page.MaxSize}); ; {
 			grants, err := grant.List(ctx, tx, "", p)
 			some, err := accounts(ctx, tx, grants, err)
@@ -33,6 +38,7 @@ func Check(ctx context.Context, db *postgres.DB) ([]string, error) {
 				return nil, err
 			}
 			for _, a := range some.Data {
+				delete(gone, a.Period)
 				found, err := a.faults(ctx, tx)
 				if err != nil {
 					return nil, err
@@ -45,6 +51,7 @@ func Check(ctx context.Context, db *postgres.DB) ([]string, error) {
 				break
 			}
 		}
+		faults = append(faults, objection.Untold(objection.Grant, gone)...)
 		for _, account := range slices.Sorted(maps.Keys(rest)) {
 			if more := rest[account]; more != 0 {
 				faults = append(faults, fmt.Sprintf("%s: the book has %s more than is told of grants", account, more))
@@ -83,7 +90,7 @@ func (a Account) faults(ctx context.Context, tx *postgres.Tx) (all []string, err
 	}
 	if !a.Period.IsZero() {
 		notice, err := objection.Notice(ctx, tx, a.Period)
-		if err != nil {
+		if err != nil && !errors.Is(err, objection.ErrNoPeriod) { // what is not there told nothing
 			return nil, err
 		}
 		if !bytes.Contains(notice, []byte(hex.EncodeToString(a.Digest[:]))) {
@@ -97,6 +104,16 @@ func (a Account) faults(ctx context.Context, tx *postgres.Tx) (all []string, err
 		}
 		if now != d.Digest {
 			all = append(all, fmt.Sprintf("disbursement %s: it is not what was asked for", d.ID))
+		}
+		if d.Kind != Payment || d.State != Done {
+			continue
+		}
+		passed, err := objection.Passed(ctx, tx, a.Period, d.ExecutedAt)
+		if err != nil {
+			return nil, err
+		}
+		if !passed {
+			all = append(all, fmt.Sprintf("disbursement %s: it was paid while somebody objected, or could", d.ID))
 		}
 	}
 	return all, nil

@@ -367,6 +367,51 @@ func TestAlteredGrantsAreFound(t *testing.T) {
 		}
 	}
 	found("all is as it was")
+	super := pgtest.Tamper(t, d.DB)
+	period := g.Period.String()
+	for _, tt := range []struct {
+		do   string
+		want []string
+	}{
+		{`ALTER TABLE fund_grant DROP CONSTRAINT fund_grant_published_when_committed; UPDATE fund_grant SET period_id = NULL`, []string{payment, grant}},
+		{`UPDATE fund_grant SET period_id = '` + period + `'; UPDATE disbursement SET executed_at = (SELECT committed_at FROM fund_grant) WHERE kind = 'payment'`, []string{payment}},
+		{`ALTER TABLE objection_period DISABLE TRIGGER ALL; DELETE FROM objection_period WHERE id = '` + period + `'`, []string{grant, payment}},
+	} {
+		if _, err := super.ExecContext(t.Context(), tt.do); err != nil {
+			t.Fatal(err)
+		}
+		found(tt.do, tt.want...)
+	}
+}
+
+// One entry of the bank pays one instalment, whoever says so and whatever stands around it.
+func TestAReferenceOfTheBankPaysOnce(t *testing.T) {
+	t.Parallel()
+	d := open(t, 1000, 1000)
+	grants := make([]grant.Grant, 3)
+	for i := range grants {
+		g, err := d.approve(t, d.b, d.propose(t, d.a, terms(d.programme, 100)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		grants[i] = g
+	}
+	d.Clock.Advance(shoptest.Terms.Period)
+	d.signIn(t)
+	payments := make([]disbursement.Disbursement, len(grants))
+	for i, g := range grants {
+		payments[i] = d.ask(t, d.a, g, 1)
+		if err := d.pass(t, d.b, payments[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := pgtest.AtOnce(t, len(payments), func(i int) error {
+		_, err := d.Disbursements.Execute(t.Context(), d.c, payments[i].ID, []string{"ICBC-1", " ICBC-1", "ICBC-1\u3000"}[i], request.Claim{}, nil)
+		return err
+	}, disbursement.ErrPaidBefore); n != 1 {
+		t.Errorf("paid %d times", n)
+	}
+	d.holds(t, 700, 200, 100)
 }
 
 func TestApprovalsExpire(t *testing.T) {

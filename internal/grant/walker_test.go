@@ -1,6 +1,7 @@
 package grant_test
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shiyi-market/shiyi/internal/application"
 	"github.com/shiyi-market/shiyi/internal/disbursement"
 	"github.com/shiyi-market/shiyi/internal/fault"
 	"github.com/shiyi-market/shiyi/internal/file"
@@ -17,6 +19,7 @@ import (
 	"github.com/shiyi-market/shiyi/internal/money"
 	"github.com/shiyi-market/shiyi/internal/objection"
 	"github.com/shiyi-market/shiyi/internal/pgtest"
+	"github.com/shiyi-market/shiyi/internal/postgres"
 	"github.com/shiyi-market/shiyi/internal/programme"
 	"github.com/shiyi-market/shiyi/internal/request"
 	"github.com/shiyi-market/shiyi/internal/shoptest"
@@ -467,6 +470,11 @@ func TestNoSequenceOfPeopleGetsMoneyOutByOneOrBeyondWhatIsFree(t *testing.T) {
 			t.Logf("seed %d: %d payments in %d sequences", seed, w.paid, n)
 			if w.paid == 0 && n >= 10 {
 				t.Errorf("seed %d: nothing was ever paid: the walk proves nothing", seed)
+			}
+			for _, check := range []func(context.Context, *postgres.DB) ([]string, error){objection.Check, application.Check, disbursement.Check} {
+				if faults, err := check(t.Context(), w.DB); err != nil || len(faults) > 0 {
+					t.Errorf("seed %d: an honest walk is called wrong: %q, %v", seed, faults, err)
+				}
 			}
 		})
 	}

@@ -127,6 +127,33 @@ func periods(ctx context.Context, tx *postgres.Tx, p page.Request) (page.Of[Peri
 	return page.Cut(all, p.Size(), func(p Period) (string, uuid.UUID) { return "", p.ID.UUID() }), err
 }
 
+// opened are the times for objections to the subjects of a kind.
+func opened(ctx context.Context, tx *postgres.Tx, kind Subject) (map[PeriodID]uuid.UUID, error) {
+	rows, err := postgres.Rows[struct{ ID, SubjectID uuid.UUID }](ctx, tx, `SELECT id, subject_id FROM objection_period WHERE subject = ?`, string(kind))
+	if err != nil {
+		return nil, fmt.Errorf("read the times for objections to each %s: %w", kind, err)
+	}
+	all := make(map[PeriodID]uuid.UUID, len(rows))
+	for _, r := range rows {
+		all[id.From[Period](r.ID)] = r.SubjectID
+	}
+	return all, nil
+}
+
+// unopened says which notices no time for objections has.
+func unopened(ctx context.Context, tx *postgres.Tx) ([]string, error) {
+	rows, err := postgres.Rows[struct{ ID uuid.UUID }](ctx, tx, `SELECT id FROM publication p
+		WHERE kind = ? AND NOT EXISTS (SELECT FROM objection_period o WHERE o.document_id = p.id) ORDER BY id`, string(publication.Notice))
+	if err != nil {
+		return nil, fmt.Errorf("look for notices without a time for objections: %w", err)
+	}
+	all := make([]string, len(rows))
+	for i, r := range rows {
+		all[i] = fmt.Sprintf("document %s is the notice of no time for objections", r.ID)
+	}
+	return all, nil
+}
+
 // countRow is how many objections of a time are in a state.
 type countRow struct {
 	PeriodID uuid.UUID

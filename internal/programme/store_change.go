@@ -110,11 +110,11 @@ func changesOf(ctx context.Context, tx *postgres.Tx, pid ID) ([]uuid.UUID, error
 	return all, nil
 }
 
-// enacted are the changes of a programme that are in force, in the order in which they came into it.
-func enacted(ctx context.Context, tx *postgres.Tx, pid ID) ([]Change, error) {
-	rows, err := postgres.Rows[changeRow](ctx, tx, `SELECT * FROM programme_change WHERE programme_id = ? AND state = 'in_force' ORDER BY decided_at, id`, pid)
+// told are the changes that were published, or are in force, in the order in which they were decided.
+func told(ctx context.Context, tx *postgres.Tx) ([]Change, error) {
+	rows, err := postgres.Rows[changeRow](ctx, tx, `SELECT * FROM programme_change WHERE period_id IS NOT NULL OR state = 'in_force' ORDER BY decided_at, id`)
 	if err != nil {
-		return nil, fmt.Errorf("read the changes of programme %s: %w", pid, err)
+		return nil, fmt.Errorf("read the changes that were published: %w", err)
 	}
 	all := make([]Change, len(rows))
 	for i, r := range rows {
