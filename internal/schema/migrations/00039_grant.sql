@@ -26,3 +26,7 @@ COMMENT ON TABLE other_money_withdrawal IS 'home: fund. What was told of other m
 CREATE TRIGGER other_money_withdrawal_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON other_money_withdrawal FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 ALTER TABLE other_money_withdrawal ENABLE ALWAYS TRIGGER other_money_withdrawal_append_only;
 GRANT SELECT, INSERT ON other_money_withdrawal TO shiyi_app;
+
+-- The public page of a programme asks by these.
+CREATE INDEX programme_change_by_programme ON programme_change (programme_id);
+CREATE INDEX objection_period_by_subject ON objection_period (subject_id);
