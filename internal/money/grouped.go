@@ -2,6 +2,7 @@ package money
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -9,7 +10,7 @@ import (
 func Grouped(amount fmt.Stringer) string { return group(amount.String()) }
 
 // GroupedCount writes a count likewise: 17,986.
-func GroupedCount(n int64) string { return group(fmt.Sprint(n)) }
+func GroupedCount(n int64) string { return group(strconv.FormatInt(n, 10)) }
 
 func group(number string) string {
 	whole, rest, parted := strings.Cut(number, ".")
