@@ -160,38 +160,56 @@ func TestOtherMoneyThatIsNotSoIsWithdrawnAndShownAsThat(t *testing.T) {
 	}
 }
 
-// enacted is an application that was accepted, and a change of its programme that came into force.
-func enacted(t *testing.T, s *shoptest.Shop) (application.Application, programme.Change) {
+// published is an application by ann that bob assessed and published.
+func published(t *testing.T, s *shoptest.Shop, ask application.Asking, score int, opinion string) application.Application {
 	t.Helper()
-	ctx := t.Context()
-	a, b, c := s.Administrator(t, "ann"), s.Administrator(t, "bob"), s.Administrator(t, "cai")
-	plan := shoptest.Plan("图书角（虚构示例）")
-	made, err := s.Applications.File(ctx, a, application.Asking{Plan: plan, Amount: 900})
+	ctx, b := t.Context(), s.Administrator(t, "bob")
+	made, err := s.Applications.File(ctx, s.Administrator(t, "ann"), ask)
 	if err == nil {
-		_, err = s.Applications.Assess(ctx, b, made.ID, 80, "需求真实")
+		_, err = s.Applications.Assess(ctx, b, made.ID, score, opinion)
 	}
 	if err == nil {
 		made, err = s.Applications.Publish(ctx, b, made.ID)
 	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// reworded is a change of a programme that ann proposed, bob published, and cai put in force.
+func reworded(t *testing.T, s *shoptest.Shop, pid programme.ID, kind, purpose string) programme.Change {
+	t.Helper()
+	ctx := t.Context()
+	change, err := s.Programmes.ProposeChange(ctx, s.Administrator(t, "ann"), pid, kind, purpose, "图书已由他方捐赠")
+	if err == nil {
+		change, err = s.Programmes.ApproveChange(ctx, s.Administrator(t, "bob"), change.ID)
+	}
 	s.Clock.Advance(shoptest.Rules.Period)
 	if err == nil {
-		made, err = s.Applications.Accept(ctx, c, made.ID)
+		change, err = s.Programmes.EnactChange(ctx, s.Administrator(t, "cai"), change.ID)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	change, err := s.Programmes.ProposeChange(ctx, a, made.Programme, plan.Kind, "改购课桌", "图书已由他方捐赠")
-	if err == nil {
-		change, err = s.Programmes.ApproveChange(ctx, b, change.ID)
-	}
+	return change
+}
+
+// enacted is an application that was accepted, and a change of its programme that came into force.
+func enacted(t *testing.T, s *shoptest.Shop) (application.Application, programme.Change) {
+	t.Helper()
+	made := published(t, s, library(), 80, "需求真实")
 	s.Clock.Advance(shoptest.Rules.Period)
-	if err == nil {
-		_, err = s.Programmes.EnactChange(ctx, c, change.ID)
-	}
+	made, err := s.Applications.Accept(t.Context(), s.Administrator(t, "cai"), made.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made, change
+	return made, reworded(t, s, made.Programme, made.Plan.Kind, "改购课桌")
+}
+
+// library is what most apply for here.
+func library() application.Asking {
+	return application.Asking{Plan: shoptest.Plan("图书角（虚构示例）"), Amount: 900}
 }
 
 // What is told of programmes is what the fund's money is given for: who changes it behind the
@@ -310,22 +328,13 @@ func TestWhatWasDecidedInOrderIsNotCalledAltered(t *testing.T) {
 	a, b, c := s.Administrator(t, "ann"), s.Administrator(t, "bob"), s.Administrator(t, "cai")
 	plan := shoptest.Plan(" 图书角 <b>&\u2028\u00a0😀（虚构示例） ")
 	plan.Milestones = []programme.Milestone{{Title: " 一期 <&>", Due: "0000-01-01"}, {Title: "二期"}, {Title: "三期", Due: "9999-12-31"}}
-	published := func() application.Application {
+	next := func() application.Application {
 		t.Helper()
-		made, err := s.Applications.File(ctx, a, application.Asking{Plan: plan, Amount: money.Max})
-		if err == nil {
-			_, err = s.Applications.Assess(ctx, b, made.ID, 0, "需求真实 <&>\u2028")
-		}
-		if err == nil {
-			made, err = s.Applications.Publish(ctx, b, made.ID)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		made := published(t, s, application.Asking{Plan: plan, Amount: money.Max}, 0, "需求真实 <&>\u2028")
 		s.Clock.Advance(time.Second + 987654321*time.Nanosecond)
 		return made
 	}
-	accepted, declined, withdrawn, upheld := published(), published(), published(), published()
+	accepted, declined, withdrawn, upheld := next(), next(), next(), next()
 	bare, err := s.Programmes.Record(ctx, a, plan)
 	if err != nil {
 		t.Fatal(err)
@@ -345,17 +354,7 @@ func TestWhatWasDecidedInOrderIsNotCalledAltered(t *testing.T) {
 	}
 	for _, purpose := range []string{"改购课桌 <&>", " 改购电脑 ", plan.Purpose} {
 		for _, pid := range []programme.ID{accepted.Programme, bare.ID} {
-			change, err := s.Programmes.ProposeChange(ctx, a, pid, plan.Kind, purpose, "图书已由他方捐赠")
-			if err == nil {
-				change, err = s.Programmes.ApproveChange(ctx, b, change.ID)
-			}
-			s.Clock.Advance(shoptest.Rules.Period)
-			if err == nil {
-				_, err = s.Programmes.EnactChange(ctx, c, change.ID)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			reworded(t, s, pid, plan.Kind, purpose)
 		}
 	}
 	change, err := s.Programmes.ProposeChange(ctx, a, bare.ID, plan.Kind, "盖楼", "图书已由他方捐赠")
@@ -365,7 +364,7 @@ func TestWhatWasDecidedInOrderIsNotCalledAltered(t *testing.T) {
 	if err == nil {
 		_, err = s.Programmes.DeclineChange(ctx, c, change.ID, "不同意")
 	}
-	published()
+	next()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -417,17 +416,7 @@ func TestObjectionsAreListedOfWhatTheyAreTo(t *testing.T) {
 func TestAnObjectionThatWaitedUntilTheTimeWasOverIsTooLate(t *testing.T) {
 	t.Parallel()
 	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
-	a, b := s.Administrator(t, "ann"), s.Administrator(t, "bob")
-	made, err := s.Applications.File(ctx, a, application.Asking{Plan: shoptest.Plan("图书角（虚构示例）"), Amount: 900})
-	if err == nil {
-		_, err = s.Applications.Assess(ctx, b, made.ID, 80, "需求真实")
-	}
-	if err == nil {
-		made, err = s.Applications.Publish(ctx, b, made.ID)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	made := published(t, s, library(), 80, "需求真实")
 	s.Clock.Advance(shoptest.Rules.Period - time.Second)
 	super := pgtest.Super(t, s.DB)
 	held, err := super.BeginTx(ctx, nil)
@@ -457,17 +446,8 @@ func TestAnObjectionThatWaitedUntilTheTimeWasOverIsTooLate(t *testing.T) {
 func TestAnObjectionThatIsUpheldDeclinesAnApplication(t *testing.T) {
 	t.Parallel()
 	s, ctx := shoptest.New(t, shoptest.Options{}), t.Context()
-	a, b, c := s.Administrator(t, "ann"), s.Administrator(t, "bob"), s.Administrator(t, "cai")
-	made, err := s.Applications.File(ctx, a, application.Asking{Plan: shoptest.Plan("图书角（虚构示例）"), Amount: 900})
-	if err == nil {
-		_, err = s.Applications.Assess(ctx, b, made.ID, 80, "需求真实")
-	}
-	if err == nil {
-		made, err = s.Applications.Publish(ctx, b, made.ID)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	made := published(t, s, library(), 80, "需求真实")
+	a, c := s.Administrator(t, "ann"), s.Administrator(t, "cai")
 	o, err := s.Objections.File(ctx, made.Period, "学校不存在")
 	if err == nil {
 		_, err = s.Objections.Answer(ctx, c, o.ID, true, "学校不存在，异议成立")
