@@ -331,7 +331,8 @@ func (g *garden) booked() map[string]sums {
 		sum(CASE WHEN m.target LIKE 'disputed:%' THEN -m.amount_li WHEN m.source LIKE 'disputed:%' AND m.target LIKE 'merchant:%' THEN m.amount_li END) FILTER (WHERE m.what <> 'tenth'),
 		sum(m.amount_li) FILTER (WHERE x.kind = 'payout'), sum(m.amount_li) FILTER (WHERE x.kind = 'payout_reversal'),
 		sum(CASE WHEN m.source LIKE 'fund:%' AND m.target LIKE 'fund:%' THEN 0 WHEN m.source LIKE 'fund:%' THEN -m.amount_li ELSE m.amount_li END) FILTER (WHERE m.what = 'tenth')
-		FROM transfer x JOIN move m ON m.home = x.home AND m.transfer_id = x.id WHERE x.kind <> 'provider_fee' GROUP BY 1`
+		FROM transfer x JOIN move m ON m.home = x.home AND m.transfer_id = x.id
+		WHERE x.kind <> 'provider_fee' AND x.kind NOT LIKE 'grant%' GROUP BY 1` // what the fund gives is no enterprise's
 	rows, err := g.DB.SQL().QueryContext(g.t.Context(), query)
 	must(g.t, err)
 	defer func() { must(g.t, rows.Close()) }()
@@ -426,7 +427,7 @@ func (g *garden) differences() (diff string) {
 		Fund: all.Tenths, Levied: st.SoldFen.Tenth(), Owed: owed, Dues: owed, Outside: all.Payouts - all.Reversals, Fees: -kept.Li(), Provider: holds.Li(), Sales: st.Orders,
 	}
 	got := figures{
-		Fund:    g.Held(g.t, fund.Pending) + g.Held(g.t, fund.Free) + g.Held(g.t, fund.Held),
+		Fund:    g.Held(g.t, fund.Pending) + g.Held(g.t, fund.Free) + g.Held(g.t, fund.Held) + st.CommittedLi + st.SpentLi,
 		Pending: g.Held(g.t, fund.Pending), Held: g.Held(g.t, fund.Held), Levied: st.LeviedLi,
 		Owed: payable, Dues: dues, Outside: outside, Fees: g.Held(g.t, payout.Fees), Provider: -g.Held(g.t, order.Provider) - outside, Sales: sales,
 	}
