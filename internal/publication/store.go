@@ -110,7 +110,9 @@ func against(ctx context.Context, tx *postgres.Tx) ([]pair, error) {
 		WITH l AS (
 			SELECT index, transfer_id, leaf FROM log_entry WHERE home = ? AND position('\x0a646f63756d656e7420'::bytea IN leaf) > 0
 			UNION ALL SELECT NULL, transfer_id, leaf FROM log_pending WHERE home = ? AND position('\x0a646f63756d656e7420'::bytea IN leaf) > 0)
-		SELECT p.id, p.kind, p.title_zh, p.title_en, p.media_type, p.digest, p.at, sha256(p.body) AS sum, coalesce(l.transfer_id, p.id) AS told, l.index, l.leaf FROM publication p FULL JOIN l ON l.transfer_id = p.id ORDER BY l.index, p.id`,
+		SELECT p.id, p.kind, p.title_zh, p.title_en, p.media_type, p.digest, p.at, sha256(p.body) AS sum,
+			coalesce(l.transfer_id, p.id) AS told, l.index, l.leaf
+		FROM publication p FULL JOIN l ON l.transfer_id = p.id ORDER BY l.index, p.id`,
 		ledger.FundHome, ledger.FundHome)
 	if err != nil {
 		return nil, fmt.Errorf("hold the documents against the log: %w", err)
